@@ -1,0 +1,164 @@
+// Single passes over X: moments, assignment, one E-step with sums, distances.
+#include "pass.hpp"
+
+namespace coterie::kmeans {
+namespace {
+
+constexpr index kMomentShards = 64;
+
+// Counts what is not finite, for the error message.
+template <class T>
+[[noreturn]] void refuse_not_finite(const View<T>& x) {
+  index bad = 0, first = -1;
+  for (index i = 0; i < x.rows; ++i)
+    for (index f = 0; f < x.cols; ++f)
+      if (!std::isfinite(x.row(i)[f])) {
+        if (bad++ == 0) first = i * x.cols + f;
+      }
+  if (bad == 0) refuse("X", "values whose squares fit float64", "an overflow");
+  const T v = x.row(first / x.cols)[first % x.cols];
+  refuse("X", "finite values", std::isnan(v) ? "NaN" : "inf", " at row ", first / x.cols, ", column ",
+         first % x.cols, " (", bad, " in all)");
+}
+template <class T>
+[[noreturn]] void refuse_not_finite(const Csr<T>& x) {
+  index bad = 0, row = -1, entry = -1;
+  for (index i = 0; i < x.rows; ++i)
+    for (index e = x.start[i]; e < x.start[i + 1]; ++e)
+      if (!std::isfinite(x.value[e])) {
+        if (bad++ == 0) row = i, entry = e;
+      }
+  if (bad == 0) refuse("X", "values whose squares fit float64", "an overflow");
+  refuse("X", "finite values", std::isnan(x.value[entry]) ? "NaN" : "inf", " at row ", row, ", column ",
+         x.column[entry], " (", bad, " in all)");
+}
+
+// A point amid the data: the mean of up to 64 rows spread over it. Moments about it do not cancel.
+template <class T>
+void probe(const View<T>& x, double* shift) {
+  const index count = std::min<index>(64, x.rows);
+  for (index r = 0; r < count; ++r)
+    for (index f = 0; f < x.cols; ++f) shift[f] += static_cast<double>(x.row(r * x.rows / count)[f]);
+  for (index f = 0; f < x.cols; ++f) shift[f] /= static_cast<double>(count);
+}
+template <class T>
+void probe(const Csr<T>&, double*) {}  // zeros stay zeros
+
+}  // namespace
+
+template <class X>
+Moments moments(const X& matrix, const double* weights, int n_threads) {
+  const auto x = source(matrix);
+  const index depth = x.depth(), stride = (depth + 7) / 8 * 8;
+  // About n * d / 32 work for the partials at most.
+  const index shards = std::clamp<index>(x.rows() / 1024, 1, kMomentShards);
+  const index shard_rows = (x.rows() + shards - 1) / shards;
+  Buffer<double> shift(stride, 0.0), partial(checked_product(2 * shards, stride), 0.0);
+  probe(matrix, shift.data());
+  n_threads = threads::worth(static_cast<double>(x.rows()) * x.work_per_column() / 4, n_threads);
+  threads::parallel_blocks(shards, n_threads, [&](index s, int) {
+    const index end = std::min(x.rows(), (s + 1) * shard_rows);
+    double* at = partial.data() + 2 * s * stride;
+    constexpr index block = 64;  // rows that stay in the L1 cache over all columns
+    for (index i = s * shard_rows; i < end; i += block)
+      x.moments(i, std::min(block, end - i), weights, shift.data(), at, at + stride);
+  });
+  double total = 0;
+  if (weights)
+    for (index i = 0; i < x.rows(); ++i) total += weights[i];
+  else total = static_cast<double>(x.rows());
+  Moments m{std::vector<double>(depth), std::vector<double>(depth)};
+  for (index f = 0; f < depth; ++f) {
+    double s1 = 0, s2 = 0;
+    for (index s = 0; s < shards; ++s) {
+      s1 += partial[2 * s * stride + f];
+      s2 += partial[(2 * s + 1) * stride + f];
+    }
+    if (!std::isfinite(s1) || !std::isfinite(s2)) refuse_not_finite(matrix);
+    const double off = s1 / total;
+    m.mean[f] = shift[f] + off;
+    m.variance[f] = std::max(0.0, s2 / total - off * off);
+  }
+  return m;
+}
+
+namespace {
+
+// Where kernels centre X for a single pass: any point amid the centres will do, and costs nothing.
+template <class T>
+Buffer<double> middle(const T* centers, index k, index depth) {
+  Buffer<double> shift((depth + 7) / 8 * 8, 0.0);
+  for (index j = 0; j < k; ++j)
+    for (index f = 0; f < depth; ++f)
+      shift[f] += static_cast<double>(centers[j * depth + f]) / static_cast<double>(k);
+  return shift;
+}
+
+}  // namespace
+
+template <class X, class T>
+void assign(const X& matrix, const T* centers, index k, std::int32_t* labels, double* sq_distances,
+            int n_threads) {
+  const auto x = source(matrix);
+  const Buffer<double> shift = middle(centers, k, x.depth());
+  auto nearest = x.nearest(k, shift.data());
+  nearest.set(centers);
+  assign_pass(x, nearest, SumsPlan(x.rows(), 1, x.depth()), labels, pass_threads(x, k, n_threads),
+              [&](index, index first, index count) {
+                if (sq_distances)
+                  x.labelled(first, count, nearest.exact(), labels + first, sq_distances + first);
+              });
+}
+
+template <class X, class T>
+double step(const X& matrix, const double* weights, const T* centers, index k, std::int32_t* labels,
+            double* sums, double* totals, int n_threads) {
+  const auto x = source(matrix);
+  const index depth = x.depth(), stride = sums_stride(depth);
+  Buffer<double> shift = middle(centers, k, depth);
+  auto nearest = x.nearest(k, shift.data());
+  nearest.set(centers);
+  n_threads = pass_threads(x, k, n_threads);
+  assign_pass(x, nearest, SumsPlan(x.rows(), k, depth), labels, n_threads, [](index, index, index) {});
+  Buffer<double> lines(checked_product(k, stride));
+  sorted_sums(x, weights, shift.data(), labels, k, lines, n_threads);
+  for (index j = 0; j < k; ++j) {
+    totals[j] = lines[j * stride + depth];
+    for (index f = 0; f < depth; ++f)
+      sums[j * depth + f] =
+          lines[j * stride + f] + (decltype(x)::centred ? totals[j] * shift[f] : 0.0);
+  }
+  return exact_inertia(x, weights, nearest.exact(), labels, nullptr, n_threads);
+}
+
+template <class X, class T>
+void distances(const X& matrix, const T* centers, index k, T* out, int n_threads) {
+  const auto x = source(matrix);
+  ExactCenters exact(k, x.depth());
+  exact.set(centers);
+  constexpr index block = 64;
+  const index blocks = (x.rows() + block - 1) / block;
+  n_threads = pass_threads(x, k, n_threads);
+  std::vector<Buffer<double>> row;
+  for (int t = 0; t < n_threads; ++t) row.emplace_back(k);
+  threads::parallel_blocks(blocks, n_threads, [&](index b, int thread) {
+    double* d = row[thread].data();
+    for (index i = b * block; i < std::min(x.rows(), (b + 1) * block); ++i) {
+      x.distances(i, exact, d);
+      for (index j = 0; j < k; ++j) {
+        if (!std::isfinite(d[j])) refuse_row(matrix, i);
+        out[i * k + j] = static_cast<T>(std::sqrt(d[j]));
+      }
+    }
+  });
+}
+
+#define COTERIE_INSTANTIATE(X, T)                                                             \
+  template Moments moments<X>(const X&, const double*, int);                                  \
+  template void assign<X, T>(const X&, const T*, index, std::int32_t*, double*, int);         \
+  template double step<X, T>(const X&, const double*, const T*, index, std::int32_t*, double*, \
+                             double*, int);                                                   \
+  template void distances<X, T>(const X&, const T*, index, T*, int);
+COTERIE_FOR_ALL_ROWS(COTERIE_INSTANTIATE)
+
+}  // namespace coterie::kmeans

@@ -1,0 +1,44 @@
+// Owned memory, aligned to a cache line, sizes checked against overflow; contents uninitialised.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+namespace coterie {
+
+// a * b, or std::bad_alloc where the product does not fit.
+inline std::int64_t checked_product(std::int64_t a, std::int64_t b) {
+  std::int64_t product;
+  if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &product)) throw std::bad_alloc();
+  return product;
+}
+
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::int64_t size) : size_(size) {
+    const auto bytes = static_cast<std::size_t>(checked_product(size, sizeof(T)));
+    data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{64})));
+  }
+  Buffer(std::int64_t size, T value) : Buffer(size) { fill(value); }
+
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  T& operator[](std::int64_t i) { return data_.get()[i]; }
+  const T& operator[](std::int64_t i) const { return data_.get()[i]; }
+  std::int64_t size() const { return size_; }
+  void fill(T value) {
+    for (std::int64_t i = 0; i < size_; ++i) data_.get()[i] = value;
+  }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  std::int64_t size_ = 0;
+};
+
+}  // namespace coterie

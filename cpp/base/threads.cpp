@@ -1,0 +1,154 @@
+#include "threads.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <exception>
+#include <fstream>
+#include <limits>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include "interrupt.hpp"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#ifdef __linux__
+#include <pthread.h>
+#include <sched.h>
+#endif
+
+namespace coterie::threads {
+namespace {
+
+std::atomic<bool> pool_used{false};
+std::atomic<bool> forked{false};  // this process is a child of one whose pool was in use
+
+#ifdef __linux__
+const int fork_hook = pthread_atfork(nullptr, nullptr, [] {
+  if (pool_used) forked = true;
+});
+
+int affinity() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// CPUs allowed by one "quota period" pair; no limit where the quota is "max" or negative.
+double quota_of(const std::string& quota, double period) {
+  if (quota.empty() || quota == "max" || quota[0] == '-' || period <= 0)
+    return std::numeric_limits<double>::infinity();
+  return std::stod(quota) / period;
+}
+
+// The tightest CPU quota over this process's cgroup and its ancestors, version 2 then version 1.
+double cgroup_quota() {
+  double limit = std::numeric_limits<double>::infinity();
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool v1 = controllers.find("cpu") != std::string::npos;
+    if (!controllers.empty() && !v1) continue;
+    for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
+      if (path == "/") path.clear();
+      std::string quota;
+      double period = 0;
+      if (v1) {
+        std::ifstream(("/sys/fs/cgroup/cpu" + path) + "/cpu.cfs_quota_us") >> quota;
+        std::ifstream(("/sys/fs/cgroup/cpu" + path) + "/cpu.cfs_period_us") >> period;
+      } else {
+        std::ifstream("/sys/fs/cgroup" + path + "/cpu.max") >> quota >> period;
+      }
+      limit = std::min(limit, quota_of(quota, period));
+      if (path.find('/') == std::string::npos) break;
+    }
+  }
+  return limit;
+}
+#else
+int affinity() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+double cgroup_quota() { return std::numeric_limits<double>::infinity(); }
+#endif
+
+// The exception of the lowest-numbered block wins, so that what the caller sees does not depend on timing.
+struct Failure {
+  std::mutex mutex;
+  std::atomic<bool> stop{false};
+  std::int64_t block = std::numeric_limits<std::int64_t>::max();
+  std::exception_ptr error;
+
+  void record(std::int64_t at, std::exception_ptr what) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (at < block) block = at, error = std::move(what);
+    stop = true;
+  }
+};
+
+void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& body) {
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    body(b, 0);
+    if (interrupt::pending()) throw Interrupted();
+  }
+}
+
+}  // namespace
+
+int available() {
+  double limit = std::min<double>(affinity(), std::ceil(cgroup_quota()));
+#ifdef _OPENMP
+  limit = std::min<double>(limit, omp_get_max_threads());
+#endif
+  return std::max(1, static_cast<int>(limit));
+}
+
+std::string runtime() {
+#ifdef _OPENMP
+  std::ostringstream text;
+  text << "OpenMP " << _OPENMP;
+  return text.str();
+#else
+  return "";
+#endif
+}
+
+int worth(double operations, int n_threads) {
+  // Waking a sleeping pool costs some 10 us, about 50,000 vector operations (bench: tiny).
+  constexpr double per_thread = 5e4;
+  return static_cast<int>(std::clamp(operations / per_thread, 1.0, static_cast<double>(n_threads)));
+}
+
+void parallel_blocks(std::int64_t blocks, int n_threads,
+                     const std::function<void(std::int64_t, int)>& body) {
+#ifdef _OPENMP
+  const int team = static_cast<int>(std::min<std::int64_t>(blocks, n_threads));
+  if (team <= 1 || forked || omp_in_parallel()) return serial(blocks, body);
+  pool_used = true;
+  Failure failure;
+  std::atomic<std::int64_t> next{0};
+#pragma omp parallel num_threads(team)
+  {
+    const int thread = omp_get_thread_num();
+    while (!failure.stop) {
+      const std::int64_t block = next++;
+      if (block >= blocks) break;
+      try {
+        body(block, thread);
+        if (thread == 0 && interrupt::pending()) throw Interrupted();
+      } catch (...) {
+        failure.record(block, std::current_exception());
+      }
+    }
+  }
+  if (failure.error) std::rethrow_exception(failure.error);
+#else
+  (void)n_threads;
+  serial(blocks, body);
+#endif
+}
+
+}  // namespace coterie::threads

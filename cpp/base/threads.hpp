@@ -1,0 +1,30 @@
+// All OpenMP of the project: one parallel loop over blocks, and how many threads to use.
+//
+// Results never depend on the thread count: a block's work is a function of its number alone, and what
+// blocks produce is combined by the caller in block order.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace coterie::threads {
+
+// CPUs this process may use: min(affinity, cgroup quota rounded up, OMP_NUM_THREADS).
+int available();
+
+// OpenMP runtime and version, or "" when built without.
+std::string runtime();
+
+// Threads worth starting for `operations` simple vector operations: small work runs on one.
+int worth(double operations, int n_threads);
+
+// body(block, thread) for 0 <= block < blocks, thread < n_threads, each block once, in any order.
+//
+// The exception of the lowest-numbered block that threw is rethrown here after all threads have left the
+// loop; blocks not yet started are then skipped. An interrupt is looked for between blocks and thrown as
+// Interrupted. In a child forked after the pool was used, the loop runs on the calling thread alone: the
+// pool's threads do not exist there and waiting for them would never end.
+void parallel_blocks(std::int64_t blocks, int n_threads,
+                     const std::function<void(std::int64_t, int)>& body);
+
+}  // namespace coterie::threads

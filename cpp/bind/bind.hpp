@@ -1,0 +1,13 @@
+// One function a room: each adds its own to the module.
+#pragma once
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace coterie::bind {
+
+namespace py = pybind11;
+
+void engine(py::module_& m);
+void kmeans(py::module_& m);
+
+}  // namespace coterie::bind

@@ -1,0 +1,48 @@
+#include <mutex>
+
+#include "../base/interrupt.hpp"
+#include "../base/threads.hpp"
+#include "../engine/isa.hpp"
+#include "bind.hpp"
+
+namespace coterie::bind {
+namespace {
+
+bool poll() {
+  const py::gil_scoped_acquire gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+py::dict config() {
+  py::dict d;
+  d["version"] = COTERIE_VERSION;
+  d["isa"] = isa::table().name;
+  d["isas"] = isa::supported();
+  d["compiled"] = isa::compiled();
+  d["openmp"] = threads::runtime();
+  d["compiler"] = __VERSION__;
+  d["threads"] = threads::available();
+  return d;
+}
+
+}  // namespace
+}  // namespace coterie::bind
+
+PYBIND11_MODULE(_core, m) {
+  using namespace coterie;
+  m.doc() = "The compiled core of coterie; see python/coterie/_core.pyi for its contract.";
+  isa::table();  // an unusable COTERIE_ISA is an error at import
+  interrupt::install(bind::poll);
+  pybind11::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const Interrupted&) {
+      // PyErr_CheckSignals has set KeyboardInterrupt, or whatever the handler raised.
+      if (!PyErr_Occurred()) PyErr_SetNone(PyExc_KeyboardInterrupt);
+    }
+  });
+  m.def("config", bind::config);
+  m.def("default_threads", threads::available);
+  bind::engine(m);
+  bind::kmeans(m);
+}

@@ -1,0 +1,43 @@
+// Everything that is compiled once per ISA, gathered into that ISA's table.
+#pragma once
+#include "argmin_low.hpp"
+#include "argmin_rows.hpp"
+#include "argmin_sparse.hpp"
+#include "argmin_tile.hpp"
+#include "exact.hpp"
+#include "store.hpp"
+
+#define COTERIE_QUOTE(x) #x
+#define COTERIE_STRING(x) COTERIE_QUOTE(x)
+
+namespace coterie::COTERIE_ISA {
+
+template <class T>
+constexpr Kernels<T> kernels() {
+  return {MR<T>,
+          NR,
+          width<T>,
+          RC,
+          kSparseVectors * width<T>,
+          pack_lanes<T>,
+          pack_lanes_t<T>,
+          pack_columns<T>,
+          argmin_tile<T>,
+          argmin_rows<T>,
+          {argmin_low<T, 1>, argmin_low<T, 2>, argmin_low<T, 3>, argmin_low<T, 4>, argmin_low<T, 5>,
+           argmin_low<T, 6>, argmin_low<T, 7>, argmin_low<T, 8>, argmin_low<T, 9>, argmin_low<T, 10>,
+           argmin_low<T, 11>, argmin_low<T, 12>},
+          argmin_sparse<T>,
+          tile_scratch<T>,
+          store_product<T>,
+          exact_distances<T>,
+          exact_labelled<T>,
+          accumulate<T>,
+          moments<T>};
+}
+
+extern const Table table;
+constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>()};
+const Table table = kTable;
+
+}  // namespace coterie::COTERIE_ISA

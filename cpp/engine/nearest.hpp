@@ -1,0 +1,119 @@
+// Nearest of k centres for blocks of rows: the engine's `reduce_rows` with an argmin epilogue.
+//
+// Exact by construction. A float kernel, chosen by shape, scores every row against all centres on
+// shifted data and lists the rows whose two best scores are closer than its rounding error; those are
+// decided from float64 differences (engine/leaf/exact.hpp). So the label is always the argmin of
+//
+//   sum_f (double(x_f) - double(c_f))^2,   ties to the lowest index,
+//
+// whatever the ISA, the kernel, the block or the thread.
+#pragma once
+#include "../base/buffer.hpp"
+#include "../base/view.hpp"
+#include "table.hpp"
+
+namespace coterie {
+
+constexpr index kBlockRows = 512;  // rows a kernel call; labels and X stay in cache for what follows
+
+// Working memory of one thread.
+template <class T>
+struct NearestScratch {
+  NearestScratch() = default;
+  NearestScratch(index panel, index k) : panel(panel), distances(k), near(kBlockRows) {}
+  Buffer<T> panel;
+  Buffer<double> distances;
+  Buffer<std::int32_t> near;
+};
+
+// Centres as float64 rows, padded with zeros to a multiple of 8, and their squared norms.
+class ExactCenters {
+ public:
+  ExactCenters(index k, index depth)
+      : k(k),
+        depth(depth),
+        stride((depth + 7) / 8 * 8),
+        values_(checked_product(k, stride), 0.0),
+        sq_norms_(k) {}
+
+  const double* row(index j) const { return values_.data() + j * stride; }
+  double sq_norm(index j) const { return sq_norms_[j]; }
+  template <class T>
+  void set_row(index j, const T* center) {
+    double sq_norm = 0, *to = values_.data() + j * stride;
+    for (index f = 0; f < depth; ++f) {
+      to[f] = static_cast<double>(center[f]);
+      sq_norm += to[f] * to[f];
+    }
+    sq_norms_[j] = sq_norm;
+  }
+  template <class T>
+  void set(const T* centers) {
+    for (index j = 0; j < k; ++j) set_row(j, centers + j * depth);
+  }
+
+  const index k, depth, stride;
+
+ private:
+  Buffer<double> values_, sq_norms_;
+};
+
+// |x_i - c_j|^2 in float64 from the stored values' differences.
+template <class T>
+double sparse_distance(const Csr<T>& x, index i, const ExactCenters& centers, index j) {
+  const double* c = centers.row(j);
+  double sum = centers.sq_norm(j);
+  for (index e = x.start[i]; e < x.start[i + 1]; ++e) {
+    const double at = c[x.column[e]], d = static_cast<double>(x.value[e]) - at;
+    sum += d * d - at * at;
+  }
+  return sum < 0 ? 0 : sum;  // a NaN stays one: the caller looks for it
+}
+
+template <class T>
+class Nearest {
+ public:
+  // shift: `depth` values near the middle of the data (its mean), against cancellation.
+  Nearest(index k, index depth, const double* shift);
+  void set(const T* centers);  // k x depth, C-ordered
+
+  NearestScratch<T> scratch() const;
+  // labels[i] for rows [first, first + rows) of x, rows <= kBlockRows.
+  // Returns the first row without a finite distance (NaN, infinity or overflow), or -1.
+  index block(const View<T>& x, index first, index rows, std::int32_t* labels,
+              NearestScratch<T>& scratch) const;
+
+  const ExactCenters& exact() const { return exact_; }
+  const T* shift() const { return shift_.data(); }
+
+ private:
+  enum class Kernel { low, rows, tile };
+  const Kernels<T>& kernels_;
+  const index k_, depth_;
+  const Kernel kernel_;
+  const index padded_, line_;  // columns with padding; elements a packed column takes
+  T band_, floor_;
+  Buffer<T> shift_, centered_, columns_, bias_;
+  ExactCenters exact_;
+};
+
+// CSR rows: no shift. `max_row`: the largest number of stored values in a row.
+template <class T>
+class SparseNearest {
+ public:
+  SparseNearest(index k, index depth, index max_row);
+  void set(const T* centers);
+  NearestScratch<T> scratch() const;
+  index block(const Csr<T>& x, index first, index rows, std::int32_t* labels,
+              NearestScratch<T>& scratch) const;
+  const ExactCenters& exact() const { return exact_; }
+
+ private:
+  const Kernels<T>& kernels_;
+  const index k_, depth_, stride_;
+  T band_, floor_;
+  Buffer<T> columns_, bias_;
+  ExactCenters exact_;
+};
+
+}  // namespace coterie

@@ -1,0 +1,87 @@
+#include "product.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "../base/buffer.hpp"
+#include "../base/threads.hpp"
+#include "isa.hpp"
+
+namespace coterie {
+namespace {
+
+index ceil_div(index a, index b) { return (a + b - 1) / b; }
+
+constexpr index kStoreRows = 120;    // rows of x a task: a multiple of every NR that stays in the L2 cache
+constexpr index kSplitRows = 2048;   // depth of one partial product
+constexpr index kSplitShards = 64;   // partials at most
+
+double operations(index n, index d, index m, index lanes) {
+  return double(n) * double(d) * double(m) / double(lanes);
+}
+
+}  // namespace
+
+template <class T>
+void product(const View<T>& x, const View<T>& y, T* out, index out_stride, int n_threads) {
+  const Kernels<T>& kernels = isa::kernels<T>();
+  const index d = x.cols, m = y.cols, mr = kernels.mr, panels = ceil_div(m, mr);
+  if (x.rows == 0 || m == 0) return;
+  if (d == 0) {
+    for (index i = 0; i < x.rows; ++i) std::fill(out + i * out_stride, out + i * out_stride + m, T(0));
+    return;
+  }
+  n_threads = threads::worth(operations(x.rows, d, m, kernels.width), n_threads);
+  Buffer<T> packed(checked_product(panels * mr, d));
+  threads::parallel_blocks(panels, n_threads, [&](index p, int) {
+    kernels.pack_lanes_t(y.data + p * mr, y.stride, d, std::min(mr, m - p * mr),
+                         packed.data() + p * mr * d);
+  });
+  threads::parallel_blocks(ceil_div(x.rows, kStoreRows), n_threads, [&](index b, int) {
+    const index first = b * kStoreRows;
+    kernels.store({x.row(first), x.stride, std::min(kStoreRows, x.rows - first), d, m, packed.data(),
+                   out + first * out_stride, out_stride});
+  });
+}
+
+template <class T>
+void gram(const View<T>& x, const View<T>& y, T* out, index out_stride, int n_threads) {
+  const index n = x.rows, p = x.cols, m = y.cols;
+  const index shards = std::clamp<index>(n / kSplitRows, 1, kSplitShards);
+  const index shard_rows = std::max<index>(1, ceil_div(n, shards));
+  const Kernels<T>& kernels = isa::kernels<T>();
+  n_threads = threads::worth(operations(n, p, m, kernels.width), n_threads);
+  Buffer<double> partial(checked_product(shards, p * m), 0.0);
+  const index mr = kernels.mr, panels = ceil_div(m, mr);
+  threads::parallel_blocks(shards, n_threads, [&](index s, int) {
+    // A block's depth is its rows: y's columns pack by copying, x is transposed so that its columns are
+    // rows the store kernel can broadcast from.
+    constexpr index block = 256;
+    Buffer<T> packed(checked_product(panels * mr, block)), turned(checked_product(p, block));
+    Buffer<T> sum(checked_product(p, m));
+    double* to = partial.data() + s * p * m;
+    for (index i = s * shard_rows; i < std::min(n, (s + 1) * shard_rows); i += block) {
+      const index rows = std::min({block, n - i, (s + 1) * shard_rows - i});
+      for (index q = 0; q < panels; ++q)
+        kernels.pack_lanes_t(y.row(i) + q * mr, y.stride, rows, std::min(mr, m - q * mr),
+                             packed.data() + q * mr * rows);
+      for (index r = 0; r < rows; ++r)
+        for (index c = 0; c < p; ++c) turned[c * rows + r] = x.row(i + r)[c];
+      kernels.store({turned.data(), rows, p, rows, m, packed.data(), sum.data(), m});
+      for (index e = 0; e < p * m; ++e) to[e] += double(sum[e]);
+    }
+  });
+  for (index a = 0; a < p; ++a)
+    for (index b = 0; b < m; ++b) {
+      double total = 0;
+      for (index s = 0; s < shards; ++s) total += partial[s * p * m + a * m + b];
+      out[a * out_stride + b] = static_cast<T>(total);
+    }
+}
+
+template void product(const View<float>&, const View<float>&, float*, index, int);
+template void product(const View<double>&, const View<double>&, double*, index, int);
+template void gram(const View<float>&, const View<float>&, float*, index, int);
+template void gram(const View<double>&, const View<double>&, double*, index, int);
+
+}  // namespace coterie

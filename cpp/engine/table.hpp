@@ -1,0 +1,110 @@
+// The one table through which baseline code calls the leaves: a struct of function pointers an ISA.
+//
+// Plain structs and raw pointers only: this header is read by code compiled with and without ISA
+// flags, so it must not contain a function body or a type whose layout depends on them.
+#pragma once
+#include <cstdint>
+
+namespace coterie {
+
+// Best column of each row, by the score  bias_j + <x - shift, y_j>  (lowest wins).
+//
+// A row is *near a tie* when the runner-up's score is within `band * (10 |x|^2 + 8 best) + floor` of the
+// best (x after the shift; |x|^2 + 2 best is the squared distance): the rounding of this kernel could
+// then have changed the winner, so the row is listed in `near` and the caller decides it exactly.
+// A NaN or an infinity in a row always lists it.
+template <class T>
+struct ArgminTask {
+  const T* x;              // rows x depth, unit column stride
+  std::int64_t ld;         // row stride of x
+  std::int64_t rows;       // <= block_rows of the kernel
+  std::int64_t depth;
+  std::int64_t readable;   // elements of memory that may be read from x on
+  const T* shift;          // depth values
+  const T* columns;        // packed by the packer that belongs to the kernel
+  const T* bias;           // one a column, padded columns +huge
+  std::int64_t n_columns;  // without padding
+  T band, floor;
+  T* scratch;              // scratch_bytes(depth, n_columns) bytes, 64-byte aligned
+  std::int32_t* labels;    // rows, out
+  std::int32_t* near;      // rows, out: the listed rows, ascending
+};
+
+// The same for CSR rows, without a shift. columns: depth lines of `stride` values, one a column.
+template <class T>
+struct SparseArgminTask {
+  const T* value;
+  const std::int32_t* column;
+  const std::int64_t* start;  // of the block's first row
+  std::int64_t rows;
+  const T* columns;
+  std::int64_t stride;        // a multiple of sparse_columns
+  const T* bias;
+  std::int64_t n_columns;
+  T band, floor;
+  std::int32_t* labels;
+  std::int32_t* near;
+};
+
+// out(rows, columns) = x(rows, depth) y(depth, columns), y packed in lanes panels.
+template <class T>
+struct StoreTask {
+  const T* x;
+  std::int64_t ld;
+  std::int64_t rows, depth, columns;
+  const T* y;  // ceil(columns / MR) panels, each depth x MR
+  T* out;
+  std::int64_t out_ld;
+};
+
+// Weighted sums of rows in float64, by label; the same bits on every ISA.
+template <class T>
+struct SumTask {
+  const T* x;  // rows x depth
+  std::int64_t ld;
+  std::int64_t rows, depth;
+  std::int64_t readable;       // elements of memory that may be read from x on
+  const double* shift;         // subtracted from each row; padded with zeros to a multiple of 8
+  const double* weights;       // rows, or null
+  const std::int32_t* labels;  // rows: which row of sums; null: the first
+  const std::int64_t* order;   // row r of the task is x's (and weights', labels') row order[r]; null: r
+  double* sums;                // rows of `stride` doubles: depth sums, then the total weight
+  std::int64_t stride;         // multiple of 8, > depth
+};
+
+template <class T>
+struct Kernels {
+  std::int64_t mr, nr, width;
+  std::int64_t rows_columns, sparse_columns;  // argmin_rows, argmin_sparse pad to a multiple of these
+
+  // Panels (engine/leaf/pack.hpp).
+  void (*pack_lanes)(const T* x, std::int64_t ld, std::int64_t rows, std::int64_t depth,
+                     std::int64_t readable, const T* shift, T* panel, T* sq_norms);
+  void (*pack_lanes_t)(const T* y, std::int64_t ld, std::int64_t depth, std::int64_t columns, T* panel);
+  void (*pack_columns)(const T* y, std::int64_t ld, std::int64_t rows, std::int64_t depth, T* panel);
+
+  // argmin over columns; each returns the number of rows listed in `near`.
+  std::int64_t (*argmin_tile)(const ArgminTask<T>&);     // columns: pack_columns panels of nr
+  std::int64_t (*argmin_rows)(const ArgminTask<T>&);     // columns: C-ordered, padded to width
+  std::int64_t (*argmin_low[12])(const ArgminTask<T>&);  // depth d: [d - 1]; columns: C-ordered
+  std::int64_t (*argmin_sparse)(const SparseArgminTask<T>&);
+  std::int64_t (*tile_scratch)(std::int64_t depth);      // elements of scratch argmin_tile needs
+
+  void (*store)(const StoreTask<T>&);
+
+  // engine/leaf/exact.hpp
+  void (*distances)(const T* x, std::int64_t depth, const double* centers, std::int64_t stride,
+                    std::int64_t k, double* out);
+  void (*labelled)(const T* x, std::int64_t ld, std::int64_t rows, std::int64_t depth,
+                   const double* centers, std::int64_t stride, const std::int32_t* labels, double* out);
+  void (*accumulate)(const SumTask<T>&);
+  void (*moments)(const SumTask<T>&, double* s1, double* s2);
+};
+
+struct Table {
+  const char* name;
+  Kernels<float> f32;
+  Kernels<double> f64;
+};
+
+}  // namespace coterie

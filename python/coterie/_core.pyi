@@ -1,0 +1,84 @@
+"""Types of the compiled core.
+
+Rows are a C-ordered float32 or float64 array, or a `Csr` of either.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+Weights: TypeAlias = NDArray[np.float64] | None
+Progress: TypeAlias = Callable[[int, float, float], bool | None]
+
+class Csr:
+    """Compressed sparse rows: views of the caller's arrays, checked once."""
+
+    def __init__(
+        self,
+        data: Floats,
+        indices: NDArray[np.int32] | NDArray[np.int64],
+        indptr: NDArray[np.int32] | NDArray[np.int64],
+        n_features: int,
+    ) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+Rows: TypeAlias = Floats | Csr
+
+def config() -> dict[str, Any]: ...
+def default_threads() -> int: ...
+def moments(
+    X: Rows, sample_weight: Weights, n_threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+def kmeans_fit(
+    X: Rows,
+    sample_weight: Weights,
+    mean: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    centers: Floats,
+    labels: NDArray[np.int32],
+    max_iter: int,
+    tol: float,
+    empty_cluster: str,
+    n_threads: int,
+    callback: Progress | None,
+) -> tuple[float, int, NDArray[np.float64]]: ...
+def kmeans_assign(
+    X: Rows,
+    centers: Floats,
+    labels: NDArray[np.int32],
+    sq_distances: NDArray[np.float64] | None,
+    n_threads: int,
+) -> None: ...
+def kmeans_step(
+    X: Rows,
+    sample_weight: Weights,
+    centers: Floats,
+    labels: NDArray[np.int32],
+    sums: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    n_threads: int,
+) -> float: ...
+def kmeans_plus_plus(
+    X: Rows,
+    sample_weight: Weights,
+    first: int,
+    uniforms: NDArray[np.float64],
+    indices: NDArray[np.int64],
+    n_threads: int,
+) -> None: ...
+def kmeans_parallel(
+    X: Rows,
+    sample_weight: Weights,
+    first: int,
+    seed: int,
+    oversampling: float,
+    rounds: int,
+    n_threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def distances(X: Rows, centers: Floats, out: Floats, n_threads: int) -> None: ...
+def product(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
+def gram(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...

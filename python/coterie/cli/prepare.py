@@ -1,0 +1,260 @@
+"""From a table to the matrix that is clustered: which columns, which rows, what scale."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coterie.io.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from coterie.io.table import Table
+
+__all__ = ["Prepared", "choose_features", "prepare"]
+
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The matrix and the way back to the file.
+
+    Attributes
+    ----------
+    X : ndarray
+        Scaled rows that take part: ``(original - shift) / divide``.
+    kept : ndarray of bool or None
+        Which rows of the file those are; None for all.
+    """
+
+    X: NDArray[Any]
+    names: list[str]
+    kept: NDArray[np.bool_] | None
+    shift: NDArray[np.float64]
+    divide: NDArray[np.float64]
+    left_out: list[tuple[str, str]]
+    notices: list[str]
+
+
+def prepare(table: Table, features: list[str] | None, scale: str, missing: str) -> Prepared:
+    """Pick the columns, deal with missing values and scale.
+
+    Parameters
+    ----------
+    table : Table
+        The input.
+    features : list of str or None
+        Columns to use; None for every numeric one.
+    scale : {"standard", "none", "minmax"}
+        Constant columns become 0 under either scaling.
+    missing : {"error", "drop"}
+        What happens to rows with missing values in the columns used.
+
+    Raises
+    ------
+    InputError
+        When nothing numeric is left, or values are missing or infinite.
+    """
+    picked, left_out, notices = choose_features(table, features)
+    X = table.matrix_of(picked)
+    names = [table.names[j] for j in picked]
+    gaps = _gaps(table, X, names)
+    kept = None
+    if gaps.any():
+        if missing != "drop":
+            raise InputError(_missing_message(table, X, names, gaps))
+        if gaps.all():
+            raise InputError(
+                f"{table.path}: each of the {table.n_rows} rows misses a value in the columns "
+                f"used; --features with fewer columns may help"
+            )
+        kept = ~gaps
+        X = X[kept]
+    if features is None:
+        notices += _row_counters(X, names)
+    shift, divide, constant = _moments(X, names, scale)
+    bad = np.flatnonzero(~np.isfinite(shift) | ~np.isfinite(divide))
+    if len(bad):
+        where = f"{table.path}, column {_short(names[bad[0]])}"
+        raise InputError(f"{where}: the values are too large for --scale {scale}")
+    if constant:
+        shown = _some([_short(name) for name in constant])
+        notices.append(f"the same value in every row, no help in clustering: {shown}")
+    return Prepared(_scaled(X, shift, divide), names, kept, shift, divide, left_out, notices)
+
+
+# ---- columns
+
+
+def choose_features(
+    table: Table, features: list[str] | None
+) -> tuple[list[int], list[tuple[str, str]], list[str]]:
+    """Return indices of the columns used, (name, reason) of the others, and notices."""
+    if features is not None:
+        return [_find(table, name, features) for name in features], [], []
+    picked, left_out = [], []
+    for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
+        if column.values is None:
+            left_out.append((name, column.why))
+        elif re.fullmatch(r"cluster([._]\d+)?", name):
+            left_out.append((name, "looks like an earlier result"))
+        else:
+            picked.append(j)
+    if not picked:
+        raise InputError(f"{table.path}: wanted at least one numeric column, got none")
+    notices = []
+    if left_out:
+        shown = [_describe(table, name, why) for name, why in left_out[:6]]
+        rest = len(left_out) - len(shown)
+        more = f", and {rest} more" if rest else ""
+        notices.append(f"left out: {', '.join(shown)}{more} (--features chooses)")
+    return picked, left_out, notices
+
+
+def _describe(table: Table, name: str, why: str) -> str:
+    column = table.columns[table.names.index(name)]
+    if column.row == 0 or not column.example:
+        return f"{_cut(name)} ({why})"
+    # Numbers first, then text: perhaps one bad cell, so say which.
+    comma = ", decimal comma?" if re.fullmatch(r"[+-]?\d+,\d+", column.example.strip()) else ""
+    return f"{_cut(name)} ({why}: {_short(column.example)} at {table.where(column.row)}{comma})"
+
+
+def _find(table: Table, name: str, features: list[str]) -> int:
+    if features.count(name) > 1:
+        raise UsageError(f"--features: {name!r} is named twice")
+    if name not in table.names:
+        near = difflib.get_close_matches(name, table.names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        usable = [
+            n for n, c in zip(table.names, table.columns, strict=True) if c.values is not None
+        ]
+        valid = _some([_short(n) for n in usable], 20) or "none"
+        raise UsageError(
+            f"--features: {table.path} has no column {name!r}{hint}; numeric columns: {valid}"
+        )
+    j = table.names.index(name)
+    column = table.columns[j]
+    if column.values is None:
+        got = f"{_short(column.example)}" if column.example else f"a column of type {column.why}"
+        at = f", {table.where(column.row)}" if column.example else ""
+        raise InputError(f"{table.path}{at}, column {_short(name)}: wanted a number, got {got}")
+    return j
+
+
+def _row_counters(X: NDArray[Any], names: list[str]) -> list[str]:
+    """Notice columns that only count the rows: they are used, and seldom meant to be."""
+    if len(X) < 3:
+        return []
+    head = np.arange(min(len(X), 64))
+    with np.errstate(over="ignore"):
+        likely = np.flatnonzero((X[: len(head)] - X[0] == head[:, None]).all(axis=0))
+        found = [names[j] for j in likely if (np.diff(X[:, j]) == 1).all()]
+    if not found:
+        return []
+    shown = _some([_cut(name) for name in found])
+    return [f"used as a feature, but it only counts the rows: {shown} (--features chooses)"]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _short(text: str) -> str:
+    return repr(_cut(text))
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+# ---- rows
+
+
+def _blocks(X: NDArray[Any]) -> Iterator[slice]:
+    for start in range(0, len(X), ROWS_AT_ONCE):
+        yield slice(start, start + ROWS_AT_ONCE)
+
+
+def _gaps(table: Table, X: NDArray[Any], names: list[str]) -> NDArray[np.bool_]:
+    """Return which rows miss a value; an infinite one is an error."""
+    gaps = np.zeros(len(X), np.bool_)
+    for rows in _blocks(X):
+        finite = np.isfinite(X[rows])
+        if finite.all():
+            continue
+        infinite = np.isinf(X[rows])
+        if infinite.any():
+            i, j = (int(v) for v in np.argwhere(infinite)[0])
+            raise InputError(
+                f"{table.path}, {table.where(rows.start + i)}, column {_short(names[j])}: "
+                f"wanted a finite number, got {X[rows][i, j]}"
+            )
+        gaps[rows] = ~finite.all(axis=1)
+    return gaps
+
+
+def _missing_message(
+    table: Table, X: NDArray[Any], names: list[str], gaps: NDArray[np.bool_]
+) -> str:
+    rows = np.flatnonzero(gaps)
+    counts = np.isnan(X[rows]).sum(axis=0)
+    worst = [j for j in np.argsort(-counts, kind="stable") if counts[j]]
+    by_column = _some([f"{_cut(names[j])} {counts[j]}" for j in worst], 5)
+    first = names[int(np.flatnonzero(np.isnan(X[rows[0]]))[0])]
+    plural = "rows have" if len(rows) > 1 else "row has"
+    return (
+        f"{table.path}: {len(rows)} of {len(X)} {plural} missing values ({by_column}), first at "
+        f"{table.where(int(rows[0]))}, column {_short(first)}; --missing drop leaves such rows out"
+    )
+
+
+# ---- scale
+
+
+def _moments(
+    X: NDArray[Any], names: list[str], scale: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """Return what to subtract, what to divide by, and the names of constant columns."""
+    d = X.shape[1]
+    low, high, total = np.full(d, np.inf), np.full(d, -np.inf), np.zeros(d)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows in _blocks(X):
+            low = np.minimum(low, X[rows].min(axis=0))
+            high = np.maximum(high, X[rows].max(axis=0))
+            total += X[rows].sum(axis=0, dtype=np.float64)
+        flat = low == high
+        constant = [names[j] for j in np.flatnonzero(flat)] if len(X) > 1 else []
+        if scale == "none":
+            return np.zeros(d), np.ones(d), constant
+        if scale == "minmax":
+            shift, divide = low, high - low
+        else:
+            # The mean of equal values may miss them by a rounding, and then nothing is zero.
+            shift = np.where(flat, low, total / len(X))
+            squares = np.zeros(d)
+            for rows in _blocks(X):
+                squares += np.square(X[rows] - shift).sum(axis=0)
+            divide = np.sqrt(squares / len(X))
+    divide = np.where(flat | (divide == 0), 1.0, divide)
+    return shift, divide, constant
+
+
+def _scaled(
+    X: NDArray[Any], shift: NDArray[np.float64], divide: NDArray[np.float64]
+) -> NDArray[Any]:
+    if not shift.any() and (divide == 1).all():
+        return X
+    out = X if X.flags.owndata and X.flags.writeable else np.empty(X.shape, X.dtype)
+    for rows in _blocks(X):
+        out[rows] = (X[rows] - shift) / divide
+    return out

@@ -1,0 +1,120 @@
+"""Files in and out, for the command: CSV, NumPy's two formats, and Parquet.
+
+`read_table` gives the columns as numbers and remembers how the rows are written back;
+`check_output` and `atomic` make sure that a result appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coterie.io.atomic import atomic
+from coterie.io.errors import CommandError, InputError, OutputError, UsageError, one_line
+from coterie.io.table import Column, Table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "READABLE",
+    "Column",
+    "CommandError",
+    "InputError",
+    "OutputError",
+    "Table",
+    "UsageError",
+    "atomic",
+    "check_output",
+    "one_line",
+    "read_table",
+    "write_labels",
+]
+
+READABLE = (".csv", ".tsv", ".npy", ".npz", ".parquet")
+
+
+def read_table(path: str | Path, *, header: str = "auto") -> Table:
+    """Read a file by its extension.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .csv, .tsv, .npy, .npz or .parquet file; the last needs pyarrow (extra ``[io]``).
+    header : {"auto", "yes", "no"}
+        Whether the first line of a CSV file names the columns.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        One sentence naming the file and, where known, the line and the column.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in READABLE:
+        raise InputError(f"{path}: wanted one of {', '.join(READABLE)}, got {kind or 'no ending'}")
+    try:
+        if kind == ".parquet":
+            from coterie.io.parquet import read_parquet
+
+            return read_parquet(path)
+        if kind in (".npy", ".npz"):
+            from coterie.io.arrays import read_arrays
+
+            return read_arrays(path)
+        from coterie.io.csvfile import read_csv
+
+        return read_csv(path, header)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def check_output(option: str, path: Path, allowed: tuple[str, ...], why: str) -> None:
+    """Refuse an output path before the work starts: its ending, its folder.
+
+    Parameters
+    ----------
+    option : str
+        Name for the message, such as "--out".
+    path : Path
+        Where the output will go.
+    allowed : tuple of str
+        Possible endings.
+    why : str
+        A clause that explains them, such as ".csv as the input".
+    """
+    kind = path.suffix.lower()
+    if kind not in allowed and not (path.exists() and not path.is_file()):
+        raise OutputError(f"{option} {path}: wanted {why}, got {kind or 'no ending'}")
+    if path.is_dir():
+        raise OutputError(f"{option} {path}: is a folder")
+    if not path.parent.is_dir():
+        raise OutputError(f"{option} {path}: there is no folder {path.parent}")
+    if ".parquet" in (kind, *allowed[:1]) and kind != ".npy":
+        from coterie.io.parquet import need_pyarrow
+
+        need_pyarrow(path)
+
+
+def write_labels(
+    table: Table, labels: NDArray[np.int32], path: Path, *, column: str = "cluster"
+) -> None:
+    """Write the rows of `table` with their labels, or the labels alone when `path` ends in .npy.
+
+    Every row of the input is written, in its order. A label of -1 (a row that was left out) stays
+    -1 among labels alone and in .npz, and is an empty cell in CSV and a null in Parquet.
+    """
+    alone = path.suffix.lower() == ".npy"
+    text = table.kind in (".csv", ".tsv") and not alone
+    with atomic(path, text=text) as file:
+        if alone:
+            import numpy as np
+
+            np.save(file, labels)
+        else:
+            table.write(file, labels, column)
