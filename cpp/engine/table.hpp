@@ -72,6 +72,19 @@ struct SumTask {
   std::int64_t stride;         // multiple of 8, > depth
 };
 
+// out[r] = |x_r - c_label(r)|^2 in float64 from differences; the same bits on every ISA.
+template <class T>
+struct LabelledTask {
+  const T* x;  // rows x depth
+  std::int64_t ld;
+  std::int64_t rows, depth;
+  std::int64_t readable;  // elements of memory that may be read from x on
+  const double* centers;  // lines of `stride` doubles, a multiple of 8, zero beyond depth
+  std::int64_t stride;
+  const std::int32_t* labels;
+  double* out;
+};
+
 template <class T>
 struct Kernels {
   std::int64_t mr, nr, width;
@@ -95,8 +108,7 @@ struct Kernels {
   // engine/leaf/exact.hpp
   void (*distances)(const T* x, std::int64_t depth, const double* centers, std::int64_t stride,
                     std::int64_t k, double* out);
-  void (*labelled)(const T* x, std::int64_t ld, std::int64_t rows, std::int64_t depth,
-                   const double* centers, std::int64_t stride, const std::int32_t* labels, double* out);
+  void (*labelled)(const LabelledTask<T>&);
   void (*accumulate)(const SumTask<T>&);
   void (*moments)(const SumTask<T>&, double* s1, double* s2);
 };

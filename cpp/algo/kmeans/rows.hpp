@@ -38,7 +38,8 @@ struct Dense {
   // out[r] = |x_r - c_label(r)|^2 for a block.
   void labelled(index first, index count, const ExactCenters& c, const std::int32_t* labels,
                 double* out) const {
-    kernels.labelled(x.row(first), x.stride, count, x.cols, c.row(0), c.stride, labels, out);
+    kernels.labelled({x.row(first), x.stride, count, x.cols, x.readable(first), c.row(0), c.stride,
+                      labels, out});
   }
   void distances(index i, const ExactCenters& c, double* out) const {
     kernels.distances(x.row(i), x.cols, c.row(0), c.stride, c.k, out);

@@ -90,58 +90,107 @@ void exact_distances(const T* __restrict x, index depth, const double* __restric
   }
 }
 
-// out[r] = |x_r - c_label(r)|^2.
+// |x - c|^2 as one vector whose lanes are still to be added. safe: a whole last eight may be read from x.
 template <class T>
-void exact_labelled(const T* __restrict x, index ld, index rows, index depth, const double* __restrict c,
-                    index stride, const std::int32_t* __restrict labels, double* __restrict out) {
-  for (index r = 0; r < rows; ++r, x += ld) {
-    const double* center = c + labels[r] * stride;
-    Eight sum = {};
-    for (index p = 0; p < depth; p += kLanes) {
-      const Eight row = p + kLanes <= depth ? load8(x + p) : load_tail(x + p, depth - p);
-      const Eight at = load8(center + p);
+COTERIE_INLINE Vec<double> distance_lanes(const T* __restrict x, index depth, bool safe,
+                                          const double* __restrict c, const VecInt<double>* keep) {
+  const index whole = depth / kLanes * kLanes, rest = depth - whole;
+  Eight sum = {};
+  for (index p = 0; p < whole; p += kLanes) {
+    const Eight row = load8(x + p), center = load8(c + p);
 #pragma GCC unroll 8
-      for (int i = 0; i < kParts; ++i) {
-        const Vec<double> d = row.v[i] - at.v[i];
-        sum.v[i] += d * d;
-      }
+    for (int i = 0; i < kParts; ++i) {
+      const Vec<double> d = row.v[i] - center.v[i];
+      sum.v[i] += d * d;
     }
-    double lane[width<double>];
-    store(lane, halve(sum));
-    for (int h = width<double> / 2; h > 0; h /= 2)
-      for (int i = 0; i < h; ++i) lane[i] += lane[i + h];
-    out[r] = lane[0];
+  }
+  if (rest > 0) {
+    const Eight row = safe ? load8(x + whole) : load_tail(x + whole, rest), center = load8(c + whole);
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) {
+      const Vec<double> d = (Vec<double>)((VecInt<double>)(row.v[i] - center.v[i]) & keep[i]);
+      sum.v[i] += d * d;
+    }
+  }
+  return halve(sum);
+}
+
+// out[r] = |x_r - c_label(r)|^2, the same bits as exact_distances; width<double> rows are folded together.
+template <class T>
+void exact_labelled(const LabelledTask<T>& t) {
+  constexpr int w = width<double>;
+  const index depth = t.depth, rows = t.rows, ld = t.ld, stride = t.stride;
+  const index safe = t.readable - (depth + kLanes - 1) / kLanes * kLanes;
+  VecInt<double> keep[kParts];
+  for (int q = 0; q < kParts; ++q)
+    for (int i = 0; i < w; ++i) keep[q][i] = q * w + i < depth % kLanes ? -1 : 0;
+  for (index r = 0; r < rows; r += w) {
+    Vec<double> lanes[w];
+    for (int i = 0; i < w; ++i) {
+      const index row = r + i < rows ? r + i : r;
+      lanes[i] = distance_lanes(t.x + row * ld, depth, row * ld <= safe,
+                                t.centers + t.labels[row] * stride, keep);
+    }
+    const Vec<double> sums = sum_lanes<double>(lanes);
+    if (r + w <= rows) store(t.out + r, sums);
+    else
+      for (index i = r; i < rows; ++i) t.out[i] = sums[i - r];
   }
 }
+
+// The last eight of a row's sums: `rest` features, then the weight's own slot, then nothing.
+struct TailMask {
+  Vec<double> shift[kParts], one[kParts];
+  VecInt<double> keep[kParts];
+  TailMask(const double* shift_tail, index rest) {
+    for (int q = 0; q < kParts; ++q)
+      for (int i = 0; i < width<double>; ++i) {
+        const index f = q * width<double> + i;
+        shift[q][i] = f < rest ? shift_tail[f] : 0;
+        one[q][i] = f == rest ? 1 : 0;
+        keep[q][i] = f < rest ? -1 : 0;
+      }
+  }
+  COTERIE_INLINE Vec<double> of(Vec<double> row, int q) const {
+    return (Vec<double>)(((VecInt<double>)(row - shift[q]) & keep[q]) | (VecInt<double>)one[q]);
+  }
+};
 
 // sums[label * stride + f] += w (x_f - shift_f) for f < depth, and += w at f = depth.
 template <class T, bool weighted>
 COTERIE_INLINE void accumulate_rows(const SumTask<T>& t) {
+  // Copies: a store through `sums` could otherwise have changed the task.
+  const index ld = t.ld, rows = t.rows, stride = t.stride, safe = t.readable - kLanes;
   const index whole = t.depth / kLanes * kLanes, rest = t.depth - whole;
-  std::int64_t keep[kLanes];
-  double one[kLanes];
-  for (int i = 0; i < kLanes; ++i) keep[i] = i < rest ? -1 : 0, one[i] = i == rest ? 1 : 0;
-  for (index r = 0; r < t.rows; ++r) {
-    const index i = t.order ? t.order[r] : r;
-    const T* x = t.x + i * t.ld;
-    double* s = t.sums + (t.labels ? t.labels[i] * t.stride : 0);
-    const double w_row = weighted ? t.weights[i] : 1.0;
-    const Vec<double> weight = splat(w_row);
-    const auto add = [&](const Eight& row, index p, bool tail) __attribute__((always_inline)) {
+  const T* const data = t.x;
+  const double *const shift = t.shift, *const weights = t.weights;
+  const std::int32_t* const labels = t.labels;
+  const index* const order = t.order;
+  double* const sums = t.sums;
+  const TailMask tail(rest ? shift + whole : shift, rest);
+  for (index r = 0; r < rows; ++r) {
+    const index i = order ? order[r] : r;
+    const T* x = data + i * ld;
+    double* s = sums + (labels ? labels[i] * stride : 0);
+    const double w = weighted ? weights[i] : 1.0;
+    const Vec<double> weight = splat(w);
+    for (index p = 0; p < whole; p += width<double>) {
+      Vec<double> v = as_double(x + p) - load(shift + p);
+      if (weighted) v *= weight;
+      store(s + p, load(s + p) + v);
+    }
+    if (rest == 0) {
+      s[whole] += w;
+      continue;
+    }
+    const Eight row = i * ld + whole <= safe ? load8(x + whole) : load_tail(x + whole, rest);
 #pragma GCC unroll 8
-      for (int q = 0; q < kParts; ++q) {
-        const int at = q * width<double>;
-        Vec<double> v = row.v[q] - load(t.shift + p + at);
-        if (tail)
-          v = (Vec<double>)(((VecInt<double>)v & load(keep + at)) | (VecInt<double>)load(one + at));
-        if (weighted) v *= weight;
-        store(s + p + at, load(s + p + at) + v);
-      }
-    };
-    for (index p = 0; p < whole; p += kLanes) add(load8(x + p), p, false);
-    if (rest == 0) s[whole] += w_row;
-    else if (i * t.ld + whole + kLanes <= t.readable) add(load8(x + whole), whole, true);
-    else add(load_tail(x + whole, rest), whole, true);
+    for (int q = 0; q < kParts; ++q) {
+      Vec<double> v = tail.of(row.v[q], q);
+      if (weighted) v *= weight;
+      double* at = s + whole + q * width<double>;
+      store(at, load(at) + v);
+    }
   }
 }
 
