@@ -99,7 +99,8 @@ void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& b
 }  // namespace
 
 int available() {
-  double limit = std::min<double>(affinity(), std::ceil(cgroup_quota()));
+  static const double quota = std::ceil(cgroup_quota());  // reading it takes longer than a small fit
+  double limit = std::min<double>(affinity(), quota);
 #ifdef _OPENMP
   limit = std::min<double>(limit, omp_get_max_threads());
 #endif

@@ -9,9 +9,9 @@
 namespace coterie {
 namespace {
 
-constexpr double kTagBits = 128;  // argmin_low.hpp spends 6 bits of a score on the column: 128 roundings
+constexpr double kTagged = 128;  // argmin.hpp spends 6 bits of a score on the column: 128 half-ulps
 constexpr index kLowDepth = 12;   // argmin_low.hpp (bench: low): above it the tile is as fast
-constexpr index kRowsDepth = 64, kRowsColumns = 30;  // argmin_rows.hpp (bench: rows)
+constexpr index kRowsDepth = 128, kRowsColumns = 20;  // argmin_rows.hpp (bench: rows)
 
 index round_up(index n, index to) { return (n + to - 1) / to * to; }
 
@@ -55,9 +55,8 @@ Nearest<T>::Nearest(index k, index depth, const double* shift)
                           : kernel_ == Kernel::rows ? kernels_.rows_columns
                                                     : kernels_.nr)),
       line_(kernel_ == Kernel::rows ? round_up(depth, kernels_.width) : depth),
-      band_(band_of<T>(kernel_ == Kernel::low    ? double(depth) + 4 + kTagBits
-                       : kernel_ == Kernel::rows ? double(depth) / double(kernels_.width) + 12
-                                                 : double(depth) + 4)),
+      band_(band_of<T>(kernel_ == Kernel::rows ? double(depth) / double(kernels_.width) + 12
+                                               : double(depth) + 4 + kTagged)),
       floor_(floor_of<T>(depth)),
       shift_(round_up(depth, 16), T(0)),
       centered_(checked_product(k, depth)),

@@ -5,7 +5,6 @@
 #define COTERIE_NR 4
 #define COTERIE_RR 2
 #define COTERIE_RC 3
-#define COTERIE_REGISTERS 16
 #define COTERIE_PANEL_BYTES 262144
 #define COTERIE_L1_BYTES 32768
 #include "../leaf/leaf.hpp"

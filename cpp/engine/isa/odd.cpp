@@ -5,7 +5,6 @@
 #define COTERIE_NR 5
 #define COTERIE_RR 2
 #define COTERIE_RC 3
-#define COTERIE_REGISTERS 16
 #define COTERIE_PANEL_BYTES 84
 #define COTERIE_L1_BYTES 60
 #include "../leaf/leaf.hpp"

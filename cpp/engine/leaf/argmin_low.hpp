@@ -1,37 +1,18 @@
-// Argmin for depth 1..16, a template constant: rows in lanes, the whole row in registers.
+// Argmin for depth 1..12, a template constant: rows in lanes, whole rows in registers.
 //
-// At small depth the argmin costs more than the product, so it is cut to four operations a score:
-// the column's number, within its group of 64, replaces the score's lowest bits (one operation), and
-// best and runner-up then need a minimum, a maximum and a minimum. The bits lost widen the tie band
-// (`low_tag_bits` in engine/drive.hpp), nothing else: near ties are decided exactly elsewhere.
+// At small depth the argmin costs as much as the product and everything must stay in registers: N vectors
+// of rows against J columns in flight. N and J are the best of those tried on AVX2 and AVX-512 (bench:
+// low); from depth 13 on the tile is as fast.
 #pragma once
 #include "argmin.hpp"
 #include "pack.hpp"
 
 namespace coterie::COTERIE_ISA {
 
-constexpr int kGroup = 64;  // columns that share a tag space of 6 bits
-
-struct Tags {
-  std::int32_t i32[kGroup];
-  std::int64_t i64[kGroup];
-};
-constexpr Tags make_tags() {
-  Tags t{};
-  for (int j = 0; j < kGroup; ++j) t.i32[j] = j, t.i64[j] = j;
-  return t;
-}
-constexpr Tags kTags = make_tags();
-COTERIE_INLINE const std::int32_t* tags(float) { return kTags.i32; }
-COTERIE_INLINE const std::int64_t* tags(double) { return kTags.i64; }
-
-// Vectors of rows that fit the registers beside best, runner-up and score.
 template <int D>
-constexpr int low_vectors = (COTERIE_REGISTERS - 2) / (D + 3) < 1   ? 1
-                            : (COTERIE_REGISTERS - 2) / (D + 3) > 4 ? 4
-                                                                    : (COTERIE_REGISTERS - 2) / (D + 3);
-
-constexpr int J = 4;  // columns in flight: breaks the chain of D dependent multiply-adds (bench: low)
+constexpr int low_vectors = D <= 4 ? 4 : 2;
+template <int D>
+constexpr int low_columns = D <= 4 ? 2 : 4;
 
 // x(rows, D) - shift, width rows at a time, transposed: panel[(g * D + f) * width + lane].
 // Whole vectors are read where they stay inside x (`readable`), also beyond a row's end; for D < width / 4
@@ -63,7 +44,7 @@ COTERIE_INLINE void pack_low(const ArgminTask<T>& t, index groups, T* __restrict
   }
 }
 
-template <class T, int D, int N>
+template <class T, int D, int N, int J>
 COTERIE_INLINE index argmin_low_block(const ArgminTask<T>& t, const T* panel, index group, index listed) {
   constexpr int w = width<T>;
   Vec<T> x[D][N], sq_norms[N];
@@ -78,11 +59,10 @@ COTERIE_INLINE index argmin_low_block(const ArgminTask<T>& t, const T* panel, in
   }
   Best<T> result[N];
   for (int i = 0; i < N; ++i) result[i] = no_best<T>();
-  const VecInt<T> clear = splat(Int<T>(~Int<T>(kGroup - 1)));
   for (index j0 = 0; j0 < t.n_columns; j0 += kGroup) {
     const index columns = t.n_columns - j0 < kGroup ? t.n_columns - j0 : kGroup;
-    Vec<T> best[N], second[N];
-    for (int i = 0; i < N; ++i) best[i] = second[i] = splat(huge<T>);
+    GroupBest<T> group_best[N];
+    for (int i = 0; i < N; ++i) group_best[i] = {splat(huge<T>), splat(huge<T>)};
     const T *c = t.columns + j0 * D, *bias = t.bias + j0;
     for (index j = 0; j < columns; j += J, c += J * D) {
       Vec<T> score[J][N];
@@ -102,21 +82,11 @@ COTERIE_INLINE index argmin_low_block(const ArgminTask<T>& t, const T* panel, in
       for (int q = 0; q < J; ++q) {
         const VecInt<T> tag = broadcast(tags(T{}) + j + q);
 #pragma GCC unroll 4
-        for (int i = 0; i < N; ++i) {
-          const Vec<T> s = tagged<T>(score[q][i], clear, tag);
-          second[i] = lower(second[i], higher(best[i], s));
-          best[i] = lower(best[i], s);
-        }
+        for (int i = 0; i < N; ++i) offer_tagged(group_best[i], score[q][i], tag);
       }
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < N; ++i) {
-      Best<T>& r = result[i];
-      const VecInt<T> column = ((VecInt<T>)best[i] & ~clear) + splat(Int<T>(j0));
-      r.second = lower(lower(r.second, second[i]), higher(r.best, best[i]));
-      r.column = select_less(best[i], r.best, column, r.column);
-      r.best = lower(best[i], r.best);
-    }
+    for (int i = 0; i < N; ++i) merge_group(result[i], group_best[i], j0);
   }
   for (int i = 0; i < N; ++i) listed = decide(t, result[i], sq_norms[i], (group + i) * w, listed);
   return listed;
@@ -124,13 +94,13 @@ COTERIE_INLINE index argmin_low_block(const ArgminTask<T>& t, const T* panel, in
 
 template <class T, int D>
 std::int64_t argmin_low(const ArgminTask<T>& t) {
-  constexpr int N = low_vectors<D>;
+    constexpr int N = low_vectors<D>, J = low_columns<D>;
   const index groups = (t.rows + width<T> - 1) / width<T>;
   T* panel = t.scratch;
   pack_low<T, D>(t, groups, panel);
   index listed = 0, g = 0;
-  for (; g + N <= groups; g += N) listed = argmin_low_block<T, D, N>(t, panel, g, listed);
-  for (; g < groups; ++g) listed = argmin_low_block<T, D, 1>(t, panel, g, listed);
+  for (; g + N <= groups; g += N) listed = argmin_low_block<T, D, N, J>(t, panel, g, listed);
+  for (; g < groups; ++g) listed = argmin_low_block<T, D, 1, J>(t, panel, g, listed);
   return listed;
 }
 

@@ -113,6 +113,13 @@ COTERIE_INLINE Vec<std::int64_t> select_less(Vec<double> a, Vec<double> b, Vec<s
   return (Vec<std::int64_t>)_mm512_mask_mov_epi64(
       (__m512i)y, _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ), (__m512i)x);
 }
+// The bits of a with the low ones (clear = ~low) replaced by those of tag, in one operation.
+COTERIE_INLINE Vec<float> tagged(Vec<float> a, Vec<std::int32_t> clear, Vec<std::int32_t> tag) {
+  return (Vec<float>)_mm512_ternarylogic_epi32((__m512i)a, (__m512i)clear, (__m512i)tag, 0xea);
+}
+COTERIE_INLINE Vec<double> tagged(Vec<double> a, Vec<std::int64_t> clear, Vec<std::int64_t> tag) {
+  return (Vec<double>)_mm512_ternarylogic_epi64((__m512i)a, (__m512i)clear, (__m512i)tag, 0xea);
+}
 // Is there a lane without a > b? (A NaN counts.)
 COTERIE_INLINE bool any_not_greater(Vec<float> a, Vec<float> b) {
   return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) != 0xffff;
@@ -212,10 +219,19 @@ COTERIE_INLINE bool any_not_greater(V a, V b) {
 }
 #endif
 
-// The bits of a with the low `bits` ones replaced by those of `tag` (0 <= tag < 2^bits).
-template <class T>
-COTERIE_INLINE Vec<T> tagged(Vec<T> a, VecInt<T> clear, VecInt<T> tag) {
-  return (Vec<T>)(((VecInt<T>)a & clear) | tag);
+#if COTERIE_VECTOR_BYTES != 64
+template <class V, class I>
+COTERIE_INLINE V tagged(V a, I clear, I tag) {
+  return (V)(((I)a & clear) | tag);
+}
+#endif
+
+// Lanes as 32-bit integers.
+template <class I>
+COTERIE_INLINE void store_int32(std::int32_t* p, I v) {
+  constexpr int w = sizeof(I) / sizeof(v[0]);
+  typedef std::int32_t Narrow __attribute__((vector_size(w * 4), aligned(4), may_alias));
+  *reinterpret_cast<Narrow*>(p) = __builtin_convertvector(v, Narrow);
 }
 
 // a0 b0 a1 b1 ... : the lower (half 0) or upper (half 1) halves of two vectors, dealt like cards.
