@@ -21,6 +21,7 @@ View<T> view2d(const Array<T>& a, const char* name) {
   if (a.ndim() != 2) refuse(name, "a 2-D array", a.ndim(), "-D");
   const index rows = a.shape(0), cols = a.shape(1);
   constexpr index size = sizeof(T);
+  if (rows == 0 || cols == 0) return {a.data(), rows, cols, cols};  // NumPy's strides are 0 there
   if (cols > 1 && a.strides(1) != size) refuse(name, "unit column stride", "stride ", a.strides(1));
   const index step = rows > 1 ? a.strides(0) : cols * size;
   if (step % size != 0 || step < cols * size) refuse(name, "rows that do not overlap", "stride ", step);

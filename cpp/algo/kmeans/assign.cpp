@@ -6,33 +6,6 @@ namespace {
 
 constexpr index kMomentShards = 64;
 
-// Counts what is not finite, for the error message.
-template <class T>
-[[noreturn]] void refuse_not_finite(const View<T>& x) {
-  index bad = 0, first = -1;
-  for (index i = 0; i < x.rows; ++i)
-    for (index f = 0; f < x.cols; ++f)
-      if (!std::isfinite(x.row(i)[f])) {
-        if (bad++ == 0) first = i * x.cols + f;
-      }
-  if (bad == 0) refuse("X", "values whose squares fit float64", "an overflow");
-  const T v = x.row(first / x.cols)[first % x.cols];
-  refuse("X", "finite values", std::isnan(v) ? "NaN" : "inf", " at row ", first / x.cols, ", column ",
-         first % x.cols, " (", bad, " in all)");
-}
-template <class T>
-[[noreturn]] void refuse_not_finite(const Csr<T>& x) {
-  index bad = 0, row = -1, entry = -1;
-  for (index i = 0; i < x.rows; ++i)
-    for (index e = x.start[i]; e < x.start[i + 1]; ++e)
-      if (!std::isfinite(x.value[e])) {
-        if (bad++ == 0) row = i, entry = e;
-      }
-  if (bad == 0) refuse("X", "values whose squares fit float64", "an overflow");
-  refuse("X", "finite values", std::isnan(x.value[entry]) ? "NaN" : "inf", " at row ", row, ", column ",
-         x.column[entry], " (", bad, " in all)");
-}
-
 // A point amid the data: the mean of up to 64 rows spread over it. Moments about it do not cancel.
 template <class T>
 void probe(const View<T>& x, double* shift) {
@@ -74,7 +47,7 @@ Moments moments(const X& matrix, const double* weights, int n_threads) {
       s1 += partial[2 * s * stride + f];
       s2 += partial[(2 * s + 1) * stride + f];
     }
-    if (!std::isfinite(s1) || !std::isfinite(s2)) refuse_not_finite(matrix);
+    if (!std::isfinite(s1) || !std::isfinite(s2)) refuse_values(matrix, -1);
     const double off = s1 / total;
     m.mean[f] = shift[f] + off;
     m.variance[f] = std::max(0.0, s2 / total - off * off);
@@ -84,13 +57,19 @@ Moments moments(const X& matrix, const double* weights, int n_threads) {
 
 namespace {
 
-// Where kernels centre X for a single pass: any point amid the centres will do, and costs nothing.
+// Where kernels centre X for a single pass: amid the centres, which costs nothing.
 template <class T>
 Buffer<double> middle(const T* centers, index k, index depth) {
   Buffer<double> shift((depth + 7) / 8 * 8, 0.0);
-  for (index j = 0; j < k; ++j)
-    for (index f = 0; f < depth; ++f)
-      shift[f] += static_cast<double>(centers[j * depth + f]) / static_cast<double>(k);
+  for (index f = 0; f < depth; ++f) {
+    double mean = 0, squares = 0;
+    for (index j = 0; j < k; ++j) mean += static_cast<double>(centers[j * depth + f]) / static_cast<double>(k);
+    for (index j = 0; j < k; ++j) {
+      const double off = static_cast<double>(centers[j * depth + f]) - mean;
+      squares += off * off / static_cast<double>(k);
+    }
+    shift[f] = gentle_shift(mean, std::sqrt(squares));
+  }
   return shift;
 }
 
@@ -146,7 +125,7 @@ void distances(const X& matrix, const T* centers, index k, T* out, int n_threads
     for (index i = b * block; i < std::min(x.rows(), (b + 1) * block); ++i) {
       x.distances(i, exact, d);
       for (index j = 0; j < k; ++j) {
-        if (!std::isfinite(d[j])) refuse_row(matrix, i);
+        if (!std::isfinite(d[j])) refuse_values(matrix, i);
         out[i * k + j] = static_cast<T>(std::sqrt(d[j]));
       }
     }

@@ -69,7 +69,8 @@ class Lloyd {
   static index round8(index n) { return (n + 7) / 8 * 8; }
 
   const double* start_shift(const Moments& m) {
-    if constexpr (Rows::centred) std::copy(m.mean.begin(), m.mean.end(), shift_.data());
+    if constexpr (Rows::centred)
+      for (index f = 0; f < depth_; ++f) shift_[f] = gentle_shift(m.mean[f], std::sqrt(m.variance[f]));
     return shift_.data();
   }
 

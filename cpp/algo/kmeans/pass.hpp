@@ -8,24 +8,31 @@
 
 namespace coterie::kmeans {
 
-// Throws for a row without a finite distance: says which value is at fault.
+[[noreturn]] inline void refuse_found(index bad, index row, index column, double value, index overflow) {
+  if (bad > 0)
+    refuse("X", "finite values", std::isnan(value) ? "NaN" : "inf", " at row ", row, ", column ", column,
+           " (", bad, " in all)");
+  if (overflow < 0) refuse("X", "values whose squares fit float64", "an overflow");
+  refuse("X", "values whose squared distances fit float64", "an overflow at row ", overflow);
+}
+
+// Throws for an X that is not finite, saying where and how often; or, where all of it is, for the overflow
+// that brought us here (in row `overflow`, -1: somewhere).
 template <class T>
-[[noreturn]] void refuse_row(const View<T>& x, index i) {
-  for (index f = 0; f < x.cols; ++f) {
-    const T v = x.row(i)[f];
-    if (!std::isfinite(v))
-      refuse("X", "finite values", std::isnan(v) ? "NaN" : "inf", " at row ", i, ", column ", f);
-  }
-  refuse("X", "values whose squared distances fit float64", "an overflow at row ", i);
+[[noreturn]] void refuse_values(const View<T>& x, index overflow) {
+  index bad = 0, row = -1, column = -1;
+  for (index i = 0; i < x.rows; ++i)
+    for (index f = 0; f < x.cols; ++f)
+      if (!std::isfinite(x.row(i)[f]) && bad++ == 0) row = i, column = f;
+  refuse_found(bad, row, column, bad ? x.row(row)[column] : T(0), overflow);
 }
 template <class T>
-[[noreturn]] void refuse_row(const Csr<T>& x, index i) {
-  for (index e = x.start[i]; e < x.start[i + 1]; ++e) {
-    const T v = x.value[e];
-    if (!std::isfinite(v))
-      refuse("X", "finite values", std::isnan(v) ? "NaN" : "inf", " at row ", i, ", column ", x.column[e]);
-  }
-  refuse("X", "values whose squared distances fit float64", "an overflow at row ", i);
+[[noreturn]] void refuse_values(const Csr<T>& x, index overflow) {
+  index bad = 0, row = -1, entry = -1;
+  for (index i = 0; i < x.rows; ++i)
+    for (index e = x.start[i]; e < x.start[i + 1]; ++e)
+      if (!std::isfinite(x.value[e]) && bad++ == 0) row = i, entry = e;
+  refuse_found(bad, row, bad ? x.column[entry] : -1, bad ? x.value[entry] : T(0), overflow);
 }
 
 // Assigns every row; labels in place. after(shard, first, count) runs for each block of rows, in order
@@ -44,7 +51,7 @@ bool assign_pass(const Rows& x, const Near& nearest, const SumsPlan& plan, std::
     for (index i = begin; i < end; i += kBlockRows) {
       const index count = std::min(kBlockRows, end - i);
       const index bad = nearest.block(x.x, i, count, fresh, scratch[thread]);
-      if (bad >= 0) refuse_row(x.x, bad);
+      if (bad >= 0) refuse_values(x.x, bad);
       differs = differs || !std::equal(fresh, fresh + count, labels + i);
       std::copy(fresh, fresh + count, labels + i);
       after(shard, i, count);

@@ -12,6 +12,17 @@ namespace coterie::kmeans {
 // Sums of rows by label: k lines of `stride` doubles, depth sums of w (x - shift), then the weight.
 inline index sums_stride(index depth) { return (depth + 8) / 8 * 8; }
 
+// What to subtract from a column of this mean and standard deviation against cancellation: a value near
+// the mean, or zero where the column is not far from zero. Both leave x - shift exact for the x that
+// matter (Sterbenz, or trivially), so integers stay integers and ties stay ties.
+inline double gentle_shift(double mean, double deviation) {
+  if (std::abs(mean) <= 2 * deviation) return 0;
+  // To a tenth of the deviation or better: a short number, so that small integers survive the shift.
+  const double grid = std::exp2(std::floor(std::log2(deviation / 8)));
+  const double rounded = grid > 0 && std::isfinite(grid) ? std::round(mean / grid) * grid : mean;
+  return std::isfinite(rounded) ? rounded : mean;
+}
+
 template <class T>
 struct Dense {
   using Value = T;
