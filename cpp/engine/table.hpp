@@ -111,6 +111,10 @@ struct Kernels {
   void (*labelled)(const LabelledTask<T>&);
   void (*accumulate)(const SumTask<T>&);
   void (*moments)(const SumTask<T>&, double* s1, double* s2);
+
+  // engine/leaf/gauge.hpp, for the benches
+  T (*gauge_fma)(std::int64_t loops, const T* start);
+  T (*gauge_tile)(std::int64_t loops, const T* x, const T* y, std::int64_t depth);
 };
 
 struct Table {

@@ -5,6 +5,7 @@
 #include "argmin_sparse.hpp"
 #include "argmin_tile.hpp"
 #include "exact.hpp"
+#include "gauge.hpp"
 #include "store.hpp"
 
 #define COTERIE_QUOTE(x) #x
@@ -33,7 +34,9 @@ constexpr Kernels<T> kernels() {
           exact_distances<T>,
           exact_labelled<T>,
           accumulate<T>,
-          moments<T>};
+          moments<T>,
+          gauge_fma<T>,
+          gauge_tile<T>};
 }
 
 extern const Table table;

@@ -1,0 +1,43 @@
+"""The jobs that are timed: shapes, dtypes and data, the same for every library."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """n rows x d features into k clusters, `iterations` of Lloyd from the same start."""
+
+    name: str
+    n: int
+    d: int
+    k: int
+    dtype: str
+    iterations: int
+    goal: float  # how many times faster than the best rival we mean to be
+
+
+KMEANS = [
+    Case("colour quantisation", 1_000_000, 3, 64, "float32", 10, 6),
+    Case("weekly patterns", 1_300_000, 7, 32, "float32", 10, 4),
+    Case("mid", 500_000, 16, 100, "float32", 10, 4.5),
+    Case("codebook", 100_000, 128, 1000, "float32", 5, 1.9),
+    Case("images", 60_000, 784, 10, "float32", 10, 1.5),
+    Case("double", 200_000, 32, 50, "float64", 10, 2),
+    Case("tiny", 300, 2, 3, "float64", 10, 5),
+]
+SEEDING = [Case("k-means++ alone", 200_000, 32, 256, "float32", 0, 8)]
+
+
+def data(case, shrink=1):
+    """Rows around k centres, spread so that clusters overlap, and k of the rows to start from."""
+    rng = np.random.default_rng(0)
+    n = max(case.n // shrink, 10 * case.k) if shrink > 1 else case.n
+    centers = 2 * rng.normal(size=(case.k, case.d))
+    X = np.empty((n, case.d), dtype=case.dtype)
+    for first in range(0, n, 65536):  # in pieces: float64 copies of all of it would fill memory
+        rows = slice(first, min(n, first + 65536))
+        which = rng.integers(0, case.k, X[rows].shape[0])
+        X[rows] = centers[which] + rng.normal(size=X[rows].shape)
+    return X, X[rng.choice(n, case.k, replace=False)].copy()
