@@ -33,7 +33,7 @@ SEEDING = [Case("k-means++ alone", 200_000, 32, 256, "float32", 0, 8)]
 def data(case, shrink=1):
     """Rows around k centres, spread so that clusters overlap, and k of the rows to start from."""
     rng = np.random.default_rng(0)
-    n = max(case.n // shrink, 10 * case.k) if shrink > 1 else case.n
+    n = max(case.n // shrink, 2 * case.k) if shrink > 1 else case.n
     centers = 2 * rng.normal(size=(case.k, case.d))
     X = np.empty((n, case.d), dtype=case.dtype)
     for first in range(0, n, 65536):  # in pieces: float64 copies of all of it would fill memory

@@ -46,8 +46,7 @@ def heading(threads):
     peaks = [f"{peak.fma_peak(dtype):.0f} GFLOP/s {dtype}" for dtype in ("float32", "float64")]
     return [
         f"coterie {config['version']} ({config['isa']}) against {against}; {threads} threads.",
-        f"FMA peak of one thread: {', '.join(peaks)}; {threads} threads read memory at "
-        f"{peak.bandwidth(threads):.0f} GB/s.",
+        f"FMA peak of one thread: {', '.join(peaks)}; memory: {peak.bandwidth(threads):.0f} GB/s.",
         "",
         "| job | n x d, k, dtype | ours, ms | scikit-learn | sklearnex | faiss | best | goal |",
         "|---|---|---|---|---|---|---|---|",
