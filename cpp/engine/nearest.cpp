@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "isa.hpp"
+#include "rounding.hpp"
 
 namespace coterie {
 namespace {
@@ -12,25 +12,6 @@ namespace {
 constexpr double kTagged = 128;  // argmin.hpp spends 6 bits of a score on the column: 128 half-ulps
 constexpr index kLowDepth = 12;   // argmin_low.hpp (bench: low): above it the tile is as fast
 constexpr index kRowsDepth = 128, kRowsColumns = 20;  // argmin_rows.hpp (bench: rows)
-
-index round_up(index n, index to) { return (n + to - 1) / to * to; }
-
-// Worse than any score, yet no infinity: minus itself it must not become NaN.
-template <class T>
-constexpr T kHuge = sizeof(T) == 4 ? T(3e38) : T(1e308);
-
-// `roundings` half-ulps, the factor of |x||c| + |c|^2/2 that bounds the error of a score.
-template <class T>
-T band_of(double roundings) {
-  const double u = std::numeric_limits<T>::epsilon() / 2;
-  return static_cast<T>(roundings * u * 1.01);
-}
-
-// What underflow can take away, the one error that is not relative.
-template <class T>
-T floor_of(index depth) {
-  return static_cast<T>(4 * (static_cast<double>(depth) + 4)) * std::numeric_limits<T>::min();
-}
 
 // Label from float64 distances, or false where the smallest is not finite.
 bool decide(const double* distances, index k, std::int32_t& label) {
@@ -55,9 +36,9 @@ Nearest<T>::Nearest(index k, index depth, const double* shift)
                           : kernel_ == Kernel::rows ? kernels_.rows_columns
                                                     : kernels_.nr)),
       line_(kernel_ == Kernel::rows ? round_up(depth, kernels_.width) : depth),
-      band_(band_of<T>(kernel_ == Kernel::rows ? double(depth) / double(kernels_.width) + 12
-                                               : double(depth) + 4 + kTagged)),
-      floor_(floor_of<T>(depth)),
+      band_(T(band_of<T>(kernel_ == Kernel::rows ? double(depth) / double(kernels_.width) + 12
+                                                 : double(depth) + 4 + kTagged))),
+      floor_(T(floor_of<T>(depth))),
       shift_(round_up(depth, 16), T(0)),
       centered_(checked_product(k, depth)),
       columns_(checked_product(padded_, line_), T(0)),
@@ -132,8 +113,8 @@ SparseNearest<T>::SparseNearest(index k, index depth, index max_row)
       k_(k),
       depth_(depth),
       stride_(round_up(k, kernels_.sparse_columns)),
-      band_(band_of<T>(static_cast<double>(max_row) + 4)),
-      floor_(floor_of<T>(max_row)),
+      band_(T(band_of<T>(static_cast<double>(max_row) + 4))),
+      floor_(T(floor_of<T>(max_row))),
       columns_(checked_product(depth, stride_), T(0)),
       bias_(stride_, kHuge<T>),
       exact_(k, depth) {}

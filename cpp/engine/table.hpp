@@ -46,6 +46,19 @@ struct SparseArgminTask {
   std::int32_t* near;
 };
 
+// Candidates that may lie closer to a row than its threshold (engine/leaf/screen.hpp).
+template <class T>
+struct ScreenTask {
+  const T* x;  // rows x depth
+  std::int64_t ld;
+  std::int64_t rows, depth;
+  const T* columns;        // candidates, `width` at a time: depth lines of `width` values
+  const T* bias;           // one a candidate, padded +huge to a multiple of width
+  std::int64_t n_columns;  // <= 16
+  const T* threshold;      // rows
+  std::uint16_t* masks;    // rows, out
+};
+
 // out(rows, columns) = x(rows, depth) y(depth, columns), y packed in lanes panels.
 template <class T>
 struct StoreTask {
@@ -103,11 +116,13 @@ struct Kernels {
   std::int64_t (*argmin_sparse)(const SparseArgminTask<T>&);
   std::int64_t (*tile_scratch)(std::int64_t depth);      // elements of scratch argmin_tile needs
 
+  void (*screen)(const ScreenTask<T>&);
   void (*store)(const StoreTask<T>&);
 
   // engine/leaf/exact.hpp
   void (*distances)(const T* x, std::int64_t depth, const double* centers, std::int64_t stride,
                     std::int64_t k, double* out);
+  double (*distance)(const T* x, std::int64_t depth, const double* center);
   void (*labelled)(const LabelledTask<T>&);
   void (*accumulate)(const SumTask<T>&);
   void (*moments)(const SumTask<T>&, double* s1, double* s2);

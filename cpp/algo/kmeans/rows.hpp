@@ -6,6 +6,7 @@
 #include "../../base/check.hpp"
 #include "../../engine/isa.hpp"
 #include "../../engine/nearest.hpp"
+#include "../../engine/screen.hpp"
 
 namespace coterie::kmeans {
 
@@ -35,6 +36,8 @@ struct Dense {
 
   Nearest<T> nearest(index k, const double* shift) const { return Nearest<T>(k, x.cols, shift); }
 
+  Screen<T> screen(const double* shift) const { return Screen<T>(x.cols, shift); }
+
   // sums += rows [first, first + count) by label; labels of the block, or null for one line.
   void accumulate(index first, index count, const double* weights, const double* shift,
                   const std::int32_t* labels, double* sums, index stride) const {
@@ -55,6 +58,9 @@ struct Dense {
   void distances(index i, const ExactCenters& c, double* out) const {
     kernels.distances(x.row(i), x.cols, c.row(0), c.stride, c.k, out);
   }
+  double distance(index i, const ExactCenters& c, index j) const {
+    return kernels.distance(x.row(i), x.cols, c.row(j));
+  }
   void copy(index i, T* out) const { std::copy(x.row(i), x.row(i) + x.cols, out); }
   void moments(index first, index count, const double* weights, const double* shift, double* s1,
                double* s2) const {
@@ -71,6 +77,16 @@ struct Dense {
            const std::int32_t* labels, const index* order, double* sums, index stride) const {
     kernels.accumulate(
         {row, x.stride, count, x.cols, readable, shift, weights, labels, order, sums, stride});
+  }
+};
+
+// CSR rows are not screened: a candidate costs a few stored values.
+template <class T>
+struct NoScreen {
+  void set(const T*, index) {}
+  T threshold(double, double) const { return 0; }
+  void block(const Csr<T>&, index, index rows, const T*, std::uint16_t* masks) const {
+    std::fill(masks, masks + rows, std::uint16_t(0xffff));
   }
 };
 
@@ -91,6 +107,7 @@ struct Sparse {
     for (index i = 0; i < x.rows; ++i) longest = std::max(longest, x.start[i + 1] - x.start[i]);
     return SparseNearest<T>(k, x.cols, longest);
   }
+  NoScreen<T> screen(const double*) const { return {}; }
   void accumulate(index first, index count, const double* weights, const double*,
                   const std::int32_t* labels, double* sums, index stride) const {
     for (index r = 0; r < count; ++r)
@@ -107,6 +124,7 @@ struct Sparse {
   void distances(index i, const ExactCenters& c, double* out) const {
     for (index j = 0; j < c.k; ++j) out[j] = sparse_distance(x, i, c, j);
   }
+  double distance(index i, const ExactCenters& c, index j) const { return sparse_distance(x, i, c, j); }
   void copy(index i, T* out) const {
     std::fill(out, out + x.cols, T(0));
     for (index e = x.start[i]; e < x.start[i + 1]; ++e) out[x.column[e]] = x.value[e];

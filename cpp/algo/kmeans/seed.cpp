@@ -7,29 +7,37 @@ namespace coterie::kmeans {
 namespace {
 
 constexpr index kSeedRows = 4096;  // rows a block: the unit of potentials and of sampling
-constexpr index kMaskBits = 16;    // candidates whose gain a row remembers
 
 template <class Rows>
 class PlusPlus {
  public:
   using T = typename Rows::Value;
 
-  PlusPlus(const Rows& x, const double* weights, index trials, int n_threads)
+  PlusPlus(const Rows& x, const double* weights, const double* shift, index trials, int n_threads)
       : x_(x),
         weights_(weights),
         trials_(trials),
         blocks_((x.rows() + kSeedRows - 1) / kSeedRows),
         n_threads_(pass_threads(x, trials, n_threads)),
         closest_(x.rows(), std::numeric_limits<double>::infinity()),
-        gains_(x.rows(), std::uint16_t(0xffff)),
+        sq_norms_(x.rows()),
+        thresholds_(x.rows()),
+        gains_(x.rows(), kAll),
         block_sum_(blocks_),
-        row_(x.depth()),
+        rows_(checked_product(trials, x.depth())),
         chosen_(1, x.depth()),
-        candidates_(trials, x.depth()) {}
+        candidates_(trials, x.depth()),
+        screen_(x.screen(shift)) {
+    ExactCenters middle(1, x.depth());
+    middle.set_row(0, shift);
+    threads::parallel_blocks(blocks_, n_threads_, [&](index b, int) {
+      for (index i = first_row(b); i < first_row(b + 1); ++i) sq_norms_[i] = x_.distance(i, middle, 0);
+    });
+  }
 
   void run(index first, const double* uniforms, index k, index* indices) {
     indices[0] = first;
-    take(first, 0xffff);
+    take(first, kAll);
     std::vector<index> trial(trials_);
     for (index t = 1; t < k; ++t) {
       const double potential = total();
@@ -41,11 +49,14 @@ class PlusPlus {
         trial[c] = draw(uniforms[(t - 1) * trials_ + c] * potential);
       const index best = weigh(trial);
       indices[t] = trial[best];
-      take(trial[best], best < kMaskBits ? std::uint16_t(1u << best) : std::uint16_t(0xffff));
+      take(trial[best], trials_ <= kScreened ? std::uint16_t(1u << best) : kAll);
     }
   }
 
  private:
+  static constexpr std::uint16_t kAll = 0xffff;
+
+  index first_row(index block) const { return std::min(block * kSeedRows, x_.rows()); }
   double mass(index i) const { return weights_ ? weights_[i] * closest_[i] : closest_[i]; }
 
   double total() const {
@@ -74,49 +85,59 @@ class PlusPlus {
     return row;
   }
 
-  // The candidate with the smallest potential, ties to the first. Notes in gains_ which rows each improves.
+  // The candidate that lowers the potential most, ties to the first. gains_ remembers which rows each
+  // brings closer (for trials <= kScreened).
   index weigh(const std::vector<index>& trial) {
     for (index c = 0; c < trials_; ++c) {
-      x_.copy(trial[c], row_.data());
-      candidates_.set_row(c, row_.data());
+      T* row = rows_.data() + c * x_.depth();
+      x_.copy(trial[c], row);
+      candidates_.set_row(c, row);
     }
-    Buffer<double> potential(checked_product(blocks_, trials_), 0.0);
-    std::vector<Buffer<double>> distances;
-    for (int t = 0; t < n_threads_; ++t) distances.emplace_back(trials_);
-    threads::parallel_blocks(blocks_, n_threads_, [&](index b, int thread) {
-      double *sum = potential.data() + b * trials_, *d = distances[thread].data();
-      for (index i = b * kSeedRows; i < std::min((b + 1) * kSeedRows, x_.rows()); ++i) {
-        x_.distances(i, candidates_, d);
-        const double w = weights_ ? weights_[i] : 1, before = closest_[i];
-        unsigned gains = trials_ > kMaskBits ? 0xffff : 0;
-        for (index c = 0; c < trials_; ++c) {
-          if (c < kMaskBits && d[c] < before) gains |= 1u << c;
-          sum[c] += w * std::min(d[c], before);
-        }
-        gains_[i] = std::uint16_t(gains);
-      }
-    });
+    Buffer<double> gain(checked_product(blocks_, trials_), 0.0);
+    for (index c = 0; c < trials_; c += kScreened) {
+      const index count = std::min(kScreened, trials_ - c);
+      screen_.set(rows_.data() + c * x_.depth(), count);
+      threads::parallel_blocks(blocks_, n_threads_, [&](index b, int) {
+        weigh_block(b, c, count, gain.data() + b * trials_ + c);
+      });
+    }
+    if (trials_ > kScreened) gains_.fill(kAll);
     for (index b = 1; b < blocks_; ++b)
-      for (index c = 0; c < trials_; ++c) potential[c] += potential[b * trials_ + c];
-    return std::min_element(potential.data(), potential.data() + trials_) - potential.data();
+      for (index c = 0; c < trials_; ++c) gain[c] += gain[b * trials_ + c];
+    return std::max_element(gain.data(), gain.data() + trials_) - gain.data();
+  }
+
+  void weigh_block(index b, index first, index count, double* gain) {
+    const index begin = first_row(b), end = first_row(b + 1);
+    const unsigned all = (1u << count) - 1;
+    screen_.block(x_.x, begin, end - begin, thresholds_.data() + begin, gains_.data() + begin);
+    for (index i = begin; i < end; ++i) {
+      unsigned maybe = gains_[i] & all, closer = 0;
+      for (; maybe != 0; maybe &= maybe - 1) {
+        const int c = __builtin_ctz(maybe);
+        const double d = x_.distance(i, candidates_, first + c);
+        if (!(d < closest_[i])) continue;
+        closer |= 1u << c;
+        gain[c] += (weights_ ? weights_[i] : 1) * (closest_[i] - d);
+      }
+      gains_[i] = std::uint16_t(closer);
+    }
   }
 
   // Row i becomes a centre; only rows with a bit of `mask` in gains_ can have come closer.
   void take(index i, std::uint16_t mask) {
-    x_.copy(i, row_.data());
-    chosen_.set_row(0, row_.data());
+    x_.copy(i, rows_.data());
+    chosen_.set_row(0, rows_.data());
     threads::parallel_blocks(blocks_, n_threads_, [&](index b, int) {
-      double sum = 0;
-      const std::int32_t only = 0;
-      for (index r = b * kSeedRows; r < std::min((b + 1) * kSeedRows, x_.rows()); ++r) {
+      double sums[4] = {};  // four chains: one would wait for itself
+      for (index r = first_row(b); r < first_row(b + 1); ++r) {
         if (gains_[r] & mask) {
-          double d;
-          x_.labelled(r, 1, chosen_, &only, &d);
-          closest_[r] = std::min(closest_[r], d);
+          closest_[r] = std::min(closest_[r], x_.distance(r, chosen_, 0));
+          thresholds_[r] = screen_.threshold(sq_norms_[r], closest_[r]);
         }
-        sum += mass(r);
+        sums[r % 4] += mass(r);
       }
-      block_sum_[b] = sum;
+      block_sum_[b] = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     });
   }
 
@@ -124,12 +145,24 @@ class PlusPlus {
   const double* weights_;
   const index trials_, blocks_;
   const int n_threads_;
-  Buffer<double> closest_;
+  Buffer<double> closest_, sq_norms_;
+  Buffer<T> thresholds_;
   Buffer<std::uint16_t> gains_;
   Buffer<double> block_sum_;
-  Buffer<T> row_;
+  Buffer<T> rows_;  // the candidates
   ExactCenters chosen_, candidates_;
+  decltype(std::declval<const Rows&>().screen(nullptr)) screen_;
 };
+
+// Something near the middle of the data, for kernels to work about.
+template <class X>
+Buffer<double> middle_of(const X& matrix, const double* weights, int n_threads) {
+  const Moments m = moments(matrix, weights, n_threads);
+  const auto depth = static_cast<index>(m.mean.size());
+  Buffer<double> shift((depth + 7) / 8 * 8, 0.0);
+  for (index f = 0; f < depth; ++f) shift[f] = gentle_shift(m.mean[f], std::sqrt(m.variance[f]));
+  return shift;
+}
 
 }  // namespace
 
@@ -137,7 +170,9 @@ template <class X>
 void plus_plus(const X& matrix, const double* weights, index first, const double* uniforms, index k,
                index trials, index* indices, int n_threads) {
   const auto x = source(matrix);
-  PlusPlus<decltype(source(matrix))>(x, weights, trials, n_threads).run(first, uniforms, k, indices);
+  const Buffer<double> shift = middle_of(matrix, weights, n_threads);
+  PlusPlus<decltype(source(matrix))>(x, weights, shift.data(), trials, n_threads)
+      .run(first, uniforms, k, indices);
 }
 
 template <class X>
@@ -148,11 +183,7 @@ Candidates parallel_seeding(const X& matrix, const double* weights, index first,
   const index n = x.rows(), depth = x.depth();
   Buffer<double> closest(n, std::numeric_limits<double>::infinity());
   Buffer<std::int32_t> owner(n, 0), labels(n, -1);
-  Buffer<double> middle((depth + 7) / 8 * 8, 0.0);
-  {
-    const Moments m = moments(matrix, weights, n_threads);
-    std::copy(m.mean.begin(), m.mean.end(), middle.data());
-  }
+  const Buffer<double> middle = middle_of(matrix, weights, n_threads);
   Candidates found{{first}, {}};
   std::size_t known = 0;  // candidates whose distances are in `closest`
   double potential = 0;

@@ -115,6 +115,20 @@ COTERIE_INLINE Vec<double> distance_lanes(const T* __restrict x, index depth, bo
   return halve(sum);
 }
 
+// |x - c|^2 of one pair, the same bits as exact_distances.
+template <class T>
+double exact_distance(const T* x, index depth, const double* center) {
+  // A copied tail is zero beyond depth, and so is the centre: nothing is left to mask.
+  const VecInt<double> all = ~VecInt<double>{};
+  VecInt<double> keep[kParts];
+  for (auto& part : keep) part = all;
+  double lane[width<double>];
+  store(lane, distance_lanes(x, depth, false, center, keep));
+  for (int h = width<double> / 2; h > 0; h /= 2)
+    for (int i = 0; i < h; ++i) lane[i] += lane[i + h];
+  return lane[0];
+}
+
 // out[r] = |x_r - c_label(r)|^2, the same bits as exact_distances; width<double> rows are folded together.
 template <class T>
 void exact_labelled(const LabelledTask<T>& t) {

@@ -6,6 +6,7 @@
 #include "argmin_tile.hpp"
 #include "exact.hpp"
 #include "gauge.hpp"
+#include "screen.hpp"
 #include "store.hpp"
 
 #define COTERIE_QUOTE(x) #x
@@ -30,8 +31,10 @@ constexpr Kernels<T> kernels() {
            argmin_low<T, 11>, argmin_low<T, 12>},
           argmin_sparse<T>,
           tile_scratch<T>,
+          screen<T>,
           store_product<T>,
           exact_distances<T>,
+          exact_distance<T>,
           exact_labelled<T>,
           accumulate<T>,
           moments<T>,

@@ -127,6 +127,13 @@ COTERIE_INLINE bool any_not_greater(Vec<float> a, Vec<float> b) {
 COTERIE_INLINE bool any_not_greater(Vec<double> a, Vec<double> b) {
   return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ) != 0xff;
 }
+// One bit a lane: is it not true that a >= b?
+COTERIE_INLINE unsigned not_at_least(Vec<float> a, Vec<float> b) {
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_NGE_UQ);
+}
+COTERIE_INLINE unsigned not_at_least(Vec<double> a, Vec<double> b) {
+  return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_NGE_UQ);
+}
 #elif COTERIE_VECTOR_BYTES == 32
 template <>
 COTERIE_INLINE Vec<float> broadcast(const float* p) {
@@ -178,6 +185,12 @@ COTERIE_INLINE bool any_not_greater(Vec<float> a, Vec<float> b) {
 COTERIE_INLINE bool any_not_greater(Vec<double> a, Vec<double> b) {
   return _mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_GT_OQ)) != 0xf;
 }
+COTERIE_INLINE unsigned not_at_least(Vec<float> a, Vec<float> b) {
+  return unsigned(_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_NGE_UQ)));
+}
+COTERIE_INLINE unsigned not_at_least(Vec<double> a, Vec<double> b) {
+  return unsigned(_mm256_movemask_pd(_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_NGE_UQ)));
+}
 #else  // baseline, NEON, odd: what the compiler makes of the generic form is good
 template <class T>
 COTERIE_INLINE Vec<T> broadcast(const T* p) {
@@ -216,6 +229,13 @@ COTERIE_INLINE bool any_not_greater(V a, V b) {
   auto all = greater[0];
   for (unsigned i = 1; i < sizeof(V) / sizeof(a[0]); ++i) all &= greater[i];
   return all == 0;
+}
+template <class V>
+COTERIE_INLINE unsigned not_at_least(V a, V b) {
+  const auto at_least = a >= b;
+  unsigned bits = 0;
+  for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i) bits |= (at_least[i] == 0 ? 1u : 0u) << i;
+  return bits;
 }
 #endif
 
