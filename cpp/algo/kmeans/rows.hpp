@@ -19,8 +19,8 @@ inline index sums_stride(index depth) { return (depth + 8) / 8 * 8; }
 inline double gentle_shift(double mean, double deviation) {
   if (std::abs(mean) <= 2 * deviation) return 0;
   // To a tenth of the deviation or better: a short number, so that small integers survive the shift.
-  const double grid = std::exp2(std::floor(std::log2(deviation / 8)));
-  const double rounded = grid > 0 && std::isfinite(grid) ? std::round(mean / grid) * grid : mean;
+  const double grid = deviation > 0 ? std::ldexp(1.0, std::ilogb(deviation) - 3) : 0;
+  const double rounded = grid > 0 ? std::round(mean / grid) * grid : mean;
   return std::isfinite(rounded) ? rounded : mean;
 }
 

@@ -10,6 +10,11 @@ namespace coterie::COTERIE_ISA {
 
 constexpr int kScreenRows = 8;  // independent chains: latency times throughput of a multiply-add
 
+template <class T>
+COTERIE_INLINE const T* row_threshold(const ScreenTask<T>& t, index r0, int r, index count) {
+  return t.threshold + r0 + (r < count ? r : 0);
+}
+
 // masks[r]: bit j set unless  bias_j + <x_r, y_j>  >=  threshold_r  (so a NaN sets it).
 template <class T>
 void screen(const ScreenTask<T>& t) {
@@ -28,15 +33,20 @@ void screen(const ScreenTask<T>& t) {
         x[r] = t.x + (r0 + (r < count ? r : 0)) * ld;
         score[r] = bias;
       }
+      // The group after the next, on its way while this one computes.
+      for (int r = 0; r < R; ++r)
+        for (index p = 0; p < depth; p += 64 / index(sizeof(T))) __builtin_prefetch(x[r] + 2 * R * ld + p);
 #pragma GCC unroll 1
       for (index p = 0; p < depth; ++p) {
         const Vec<T> c = load(columns + p * w);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) score[r] = madd(broadcast(x[r] + p), c, score[r]);
       }
-      for (index r = 0; r < count; ++r)
-        t.masks[r0 + r] = std::uint16_t(
-            t.masks[r0 + r] | not_at_least(score[r], broadcast(t.threshold + r0 + r)) << j);
+      std::uint16_t bits[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r)
+        bits[r] = std::uint16_t(not_at_least(score[r], broadcast(row_threshold(t, r0, r, count))) << j);
+      for (index r = 0; r < count; ++r) t.masks[r0 + r] = std::uint16_t(t.masks[r0 + r] | bits[r]);
     }
   }
 }
