@@ -45,6 +45,31 @@ def distance_bound(distances, d, dtype):
     return 2 * (d + 3) * np.finfo(dtype).eps * np.asarray(distances, dtype=np.float64)
 
 
+def product_bound(x, y, dtype):
+    """Bound on a difference between x y formed in `dtype` and in float64.
+
+    A sum of d products takes d roundings of products and d - 1 of sums, in any order and with any
+    blocking of the depth; the last stores the result.
+    """
+    x, y = np.abs(np.asarray(x, dtype=np.float64)), np.abs(np.asarray(y, dtype=np.float64))
+    d = x.shape[1]
+    return ((2 * d + 1) * np.finfo(dtype).eps + 2 * d * EPS) * (x @ y)
+
+
+def moments_bound(X):
+    """Bounds on differences between two means and two variances, each formed about a point.
+
+    The point lies amid the rows, so differences from it are at most the range R of the column. A
+    mean takes n roundings of terms up to R in its sum and in the weights', two more to multiply
+    and divide, and one when the point is added back. The variance is a mean of squares, each of
+    three roundings, less the square of a mean that is off by as much as said.
+    """
+    X = np.asarray(X, dtype=np.float64)
+    n, span = len(X), np.ptp(X, axis=0)
+    mean = 2 * ((2 * n + 2) * EPS * span + EPS * np.abs(X).max(axis=0))
+    return mean, 2 * (2 * n + 8) * EPS * span**2 + 2 * (2 * n + 2) * EPS * span**2
+
+
 def assert_within(actual, wanted, bound):
     """Compare element by element with a bound from this file."""
     actual, wanted = np.asarray(actual, dtype=np.float64), np.asarray(wanted, dtype=np.float64)

@@ -89,10 +89,11 @@ struct Failure {
   }
 };
 
-void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& body) {
+// ask: on the thread that called from outside; in a loop within a loop the outer one asks.
+void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& body, bool ask) {
   for (std::int64_t b = 0; b < blocks; ++b) {
     body(b, 0);
-    if (interrupt::pending()) throw Interrupted();
+    if (ask && interrupt::pending()) throw Interrupted();
   }
 }
 
@@ -127,7 +128,8 @@ void parallel_blocks(std::int64_t blocks, int n_threads,
                      const std::function<void(std::int64_t, int)>& body) {
 #ifdef _OPENMP
   const int team = static_cast<int>(std::min<std::int64_t>(blocks, n_threads));
-  if (team <= 1 || forked || omp_in_parallel()) return serial(blocks, body);
+  const bool nested = omp_in_parallel();
+  if (team <= 1 || forked || nested) return serial(blocks, body, !nested);
   pool_used = true;
   Failure failure;
   std::atomic<std::int64_t> next{0};
@@ -148,7 +150,7 @@ void parallel_blocks(std::int64_t blocks, int n_threads,
   if (failure.error) std::rethrow_exception(failure.error);
 #else
   (void)n_threads;
-  serial(blocks, body);
+  serial(blocks, body, true);
 #endif
 }
 

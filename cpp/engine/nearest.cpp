@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "isa.hpp"
 #include "rounding.hpp"
@@ -12,6 +13,13 @@ namespace {
 constexpr double kTagged = 128;  // argmin.hpp spends 6 bits of a score on the column: 128 half-ulps
 constexpr index kLowDepth = 12;   // argmin_low.hpp (bench: low): above it the tile is as fast
 constexpr index kRowsDepth = 128, kRowsColumns = 20;  // argmin_rows.hpp (bench: rows)
+
+// A centre this far out (half its squared norm) may overflow a score in either direction: with an infinite
+// floor every row is then listed.
+template <class T>
+T floor_for(T floor, double farthest) {
+  return farthest < double(kHuge<T>) / 4 ? floor : std::numeric_limits<T>::infinity();
+}
 
 // Label from float64 distances, or false where the smallest is not finite.
 bool decide(const double* distances, index k, std::int32_t& label) {
@@ -39,6 +47,7 @@ Nearest<T>::Nearest(index k, index depth, const double* shift)
       band_(T(band_of<T>(kernel_ == Kernel::rows ? double(depth) / double(kernels_.width) + 12
                                                  : double(depth) + 4 + kTagged))),
       floor_(T(floor_of<T>(depth))),
+      floor_now_(floor_),
       shift_(round_up(depth, 16), T(0)),
       centered_(checked_product(k, depth)),
       columns_(checked_product(padded_, line_), T(0)),
@@ -50,6 +59,7 @@ Nearest<T>::Nearest(index k, index depth, const double* shift)
 template <class T>
 void Nearest<T>::set(const T* centers) {
   exact_.set(centers);
+  double farthest = 0;
   for (index j = 0; j < k_; ++j) {
     double sq_norm = 0;
     for (index f = 0; f < depth_; ++f) {
@@ -58,7 +68,9 @@ void Nearest<T>::set(const T* centers) {
       sq_norm += double(y) * double(y);
     }
     bias_[j] = static_cast<T>(std::min(sq_norm / 2, double(kHuge<T>)));
+    farthest = std::max(farthest, sq_norm / 2);
   }
+  floor_now_ = floor_for(floor_, farthest);
   const T* from = centered_.data();
   if (kernel_ == Kernel::tile) {
     for (index j = 0; j < k_; j += kernels_.nr)
@@ -91,7 +103,7 @@ index Nearest<T>::block(const View<T>& x, index first, index rows, std::int32_t*
   task.bias = bias_.data();
   task.n_columns = k_;
   task.band = band_;
-  task.floor = floor_;
+  task.floor = floor_now_;
   task.scratch = scratch.panel.data();
   task.labels = labels;
   task.near = scratch.near.data();
@@ -115,6 +127,7 @@ SparseNearest<T>::SparseNearest(index k, index depth, index max_row)
       stride_(round_up(k, kernels_.sparse_columns)),
       band_(T(band_of<T>(static_cast<double>(max_row) + 4))),
       floor_(T(floor_of<T>(max_row))),
+      floor_now_(floor_),
       columns_(checked_product(depth, stride_), T(0)),
       bias_(stride_, kHuge<T>),
       exact_(k, depth) {}
@@ -122,10 +135,13 @@ SparseNearest<T>::SparseNearest(index k, index depth, index max_row)
 template <class T>
 void SparseNearest<T>::set(const T* centers) {
   exact_.set(centers);
+  double farthest = 0;
   for (index j = 0; j < k_; ++j) {
     for (index f = 0; f < depth_; ++f) columns_[f * stride_ + j] = -centers[j * depth_ + f];
     bias_[j] = static_cast<T>(std::min(exact_.sq_norm(j) / 2, double(kHuge<T>)));
+    farthest = std::max(farthest, exact_.sq_norm(j) / 2);
   }
+  floor_now_ = floor_for(floor_, farthest);
 }
 
 template <class T>
@@ -146,7 +162,7 @@ index SparseNearest<T>::block(const Csr<T>& x, index first, index rows, std::int
   task.bias = bias_.data();
   task.n_columns = k_;
   task.band = band_;
-  task.floor = floor_;
+  task.floor = floor_now_;
   task.labels = labels;
   task.near = scratch.near.data();
   const index listed = kernels_.argmin_sparse(task);

@@ -92,7 +92,7 @@ class Nearest {
   const index k_, depth_;
   const Kernel kernel_;
   const index padded_, line_;  // columns with padding; elements a packed column takes
-  T band_, floor_;
+  T band_, floor_, floor_now_;
   Buffer<T> shift_, centered_, columns_, bias_;
   ExactCenters exact_;
 };
@@ -111,7 +111,7 @@ class SparseNearest {
  private:
   const Kernels<T>& kernels_;
   const index k_, depth_, stride_;
-  T band_, floor_;
+  T band_, floor_, floor_now_;
   Buffer<T> columns_, bias_;
   ExactCenters exact_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "isa.hpp"
 #include "rounding.hpp"
@@ -43,7 +44,10 @@ template <class T>
 T Screen<T>::threshold(double sq_norm, double closest) const {
   // A candidate that is closer has |c'| <= |x'| + sqrt(closest).
   const double near = std::sqrt(sq_norm), reach = near + std::sqrt(closest);
-  const double error = band_ * ((near + 2 * shift_norm_) * reach + reach * reach / 2) + floor_;
+  const double size = (near + 2 * shift_norm_) * reach + reach * reach / 2;
+  // Where a score could overflow, no number is safe: a NaN lets every candidate through.
+  if (!(size < double(kHuge<T>) / 4)) return std::numeric_limits<T>::quiet_NaN();
+  const double error = band_ * size + floor_;
   const double bound = (closest - sq_norm) / 2 + error;
   return static_cast<T>(bound + std::abs(bound) * 2 * std::numeric_limits<T>::epsilon());
 }

@@ -7,27 +7,32 @@
 
 namespace coterie {
 
-// Best column of each row, by the score  bias_j + <x - shift, y_j>  (lowest wins).
-//
-// A row is *near a tie* when the runner-up's score is within `band * (10 |x|^2 + 8 best) + floor` of the
-// best (x after the shift; |x|^2 + 2 best is the squared distance): the rounding of this kernel could
-// then have changed the winner, so the row is listed in `near` and the caller decides it exactly.
-// A NaN or an infinity in a row always lists it.
+// A block of rows against packed columns: the scores  bias_j + <x - shift, y_j>.
 template <class T>
-struct ArgminTask {
+struct RowsTask {
   const T* x;              // rows x depth, unit column stride
   std::int64_t ld;         // row stride of x
-  std::int64_t rows;       // <= block_rows of the kernel
+  std::int64_t rows;
   std::int64_t depth;
   std::int64_t readable;   // elements of memory that may be read from x on
   const T* shift;          // depth values
   const T* columns;        // packed by the packer that belongs to the kernel
   const T* bias;           // one a column, padded columns +huge
   std::int64_t n_columns;  // without padding
+  T* scratch;              // what the kernel asks for, 64-byte aligned
+};
+
+// Best column of each row, the lowest score winning.
+//
+// A row is *near a tie* when the runner-up's score is within `band * (10 |x|^2 + 8 best) + floor` of the
+// best (x after the shift; |x|^2 + 2 best is the squared distance): the rounding of this kernel could
+// then have changed the winner, so the row is listed in `near` and the caller decides it exactly.
+// A NaN or an infinity in a row always lists it.
+template <class T>
+struct ArgminTask : RowsTask<T> {
   T band, floor;
-  T* scratch;              // scratch_bytes(depth, n_columns) bytes, 64-byte aligned
-  std::int32_t* labels;    // rows, out
-  std::int32_t* near;      // rows, out: the listed rows, ascending
+  std::int32_t* labels;  // rows, out
+  std::int32_t* near;    // rows, out: the listed rows, ascending
 };
 
 // The same for CSR rows, without a shift. columns: depth lines of `stride` values, one a column.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def assign(
     """Return labels and squared distances of checked rows."""
     labels = np.empty(rows.shape[0], dtype=np.int32)
     sq_distances = np.empty(rows.shape[0])
-    centers = in_dtype(centers, rows.dtype)
+    centers = centers_for(rows, centers)
     _core.kmeans_assign(core_rows(rows), centers, labels, sq_distances, n_threads)
     return labels, sq_distances
 
@@ -73,7 +73,7 @@ def batch_step(
     """Return the centres and their weights after one batch, as new arrays."""
     sums, gained = np.empty(centers.shape), np.empty(len(centers))
     labels = np.empty(rows.shape[0], dtype=np.int32)
-    used = in_dtype(centers, rows.dtype)
+    used = centers_for(rows, centers)
     _core.kmeans_step(core_rows(rows), weights, used, labels, sums, gained, n_threads)
     old, total = centers.astype(np.float64), counts + gained
     moved = old + (sums - gained[:, None] * old) / np.where(total > 0, total, 1)[:, None]
@@ -85,8 +85,8 @@ def weighted_sum(values: NDArray[np.float64], weights: Weights) -> float:
     return float(values.sum() if weights is None else (weights * values).sum())
 
 
-def in_dtype(centers: Floats, dtype: np.dtype[Any]) -> Floats:
-    """Return the centres as a C-ordered array of `dtype`, the dtype of the rows."""
-    if centers.dtype == dtype:
+def centers_for(rows: Rows, centers: Floats) -> Floats:
+    """Return the centres as a C-ordered array in the dtype of the rows; users may have set any."""
+    if getattr(centers, "dtype", None) == rows.dtype:
         return cast("Floats", np.ascontiguousarray(centers))
-    return check_centers(centers, (None, centers.shape[1]), dtype, "cluster_centers_")
+    return check_centers(centers, (None, rows.shape[1]), rows.dtype, "cluster_centers_")

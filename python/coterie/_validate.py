@@ -48,6 +48,8 @@ def check_real(value: object, name: str) -> float:
         number = float(cast("Any", None if isinstance(value, (bool, str, bytes)) else value))
     except TypeError:
         raise TypeError(f"{name}: wanted a number >= 0, got {value!r}") from None
+    except OverflowError:
+        number = math.inf
     if not 0 <= number < math.inf:
         raise ValueError(f"{name}: wanted a finite number >= 0, got {value!r}")
     return number
@@ -169,6 +171,34 @@ def check_centers(
     return cast("Floats", copy)
 
 
+def check_state(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a fitted k-means model, as a pickle brings it, with arrays that agree.
+
+    Byte orders become native. A pickle from others can run code of theirs long before this: what
+    is found here are models that were damaged or put together wrongly.
+    """
+    if "n_features_in_" not in state:
+        return state
+    n_features = check_int(state["n_features_in_"], "n_features_in_")
+    arrays = {name: np.asarray(state.get(name)) for name in ("cluster_centers_", "labels_")}
+    for (name, array), kind in zip(arrays.items(), ("f", "i"), strict=True):
+        if array.dtype.kind != kind:
+            raise ValueError(f"{name}: wanted an array of kind {kind!r}, got dtype {array.dtype}")
+    given, labels = arrays.values()
+    dtype = float_dtype(given.dtype, "cluster_centers_")
+    centers = check_centers(given, (None, n_features), dtype, "cluster_centers_")
+    k = len(centers)
+    if labels.ndim != 1 or (len(labels) and not 0 <= labels.min() <= labels.max() < k):
+        raise ValueError(f"labels_: wanted a 1-D array of integers in [0, {k})")
+    fresh = {"cluster_centers_": centers, "labels_": np.asarray(labels, dtype=np.int32)}
+    if state.get("_counts") is not None:
+        counts = _converted(_array(state["_counts"], "counts_"), F64, "counts_")
+        if counts.shape != (k,) or not (np.isfinite(counts) & (counts >= 0)).all():
+            raise ValueError(f"counts_: wanted {k} finite numbers >= 0, got {counts!r}")
+        fresh["_counts"] = counts
+    return {**state, **fresh}
+
+
 def core_rows(X: Rows) -> _core.Rows:
     """Return what the core takes for X."""
     return X.core if isinstance(X, SparseRows) else X
@@ -261,6 +291,8 @@ def _converted(
             return array.astype(dtype, order="C")
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}: wanted numbers, got {error}") from error
+        except OverflowError as error:
+            raise ValueError(f"{name}: wanted numbers within {dtype}, got {error}") from error
     with np.errstate(over="ignore"):  # what overflows becomes inf, and the finite check says so
         if copy:
             return np.array(array, dtype=dtype, order="C")

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from coterie import _core
-from coterie._assign import assign, batch_step, in_dtype, kmeans_assign, weighted_sum
+from coterie._assign import assign, batch_step, centers_for, kmeans_assign, weighted_sum
 from coterie._estimator import Transformer
 from coterie._lloyd import IterationInfo, best_run, check_options, warn_if_fewer
 from coterie._seeding import check_count, check_random, initial_centers
 from coterie._validate import (
     check_rows,
+    check_state,
     check_threads,
     check_weights,
     core_rows,
@@ -167,6 +168,9 @@ class KMeans(Transformer):
         self.n_threads = n_threads
         self.callback = callback
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(check_state(state))
+
     @property
     def counts_(self) -> NDArray[np.float64]:
         """Weight of the rows behind each centre, shape (n_clusters,)."""
@@ -313,7 +317,7 @@ class KMeans(Transformer):
         """
         rows = self._fitted_rows(X)
         labels = np.empty(rows.shape[0], dtype=np.int32)
-        centers = in_dtype(self.cluster_centers_, rows.dtype)
+        centers = centers_for(rows, self.cluster_centers_)
         threads = check_threads(self.n_threads)
         _core.kmeans_assign(core_rows(rows), centers, labels, None, threads)
         return labels
@@ -343,8 +347,8 @@ class KMeans(Transformer):
         return self._wrapped(self._distances(rows), X)
 
     def _distances(self, rows: Rows) -> Floats:
-        out: Floats = np.empty((rows.shape[0], len(self.cluster_centers_)), dtype=rows.dtype)
-        centers = in_dtype(self.cluster_centers_, rows.dtype)
+        centers = centers_for(rows, self.cluster_centers_)
+        out: Floats = np.empty((rows.shape[0], len(centers)), dtype=rows.dtype)
         _core.distances(core_rows(rows), centers, out, check_threads(self.n_threads))
         return out
 

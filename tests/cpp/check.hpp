@@ -1,4 +1,5 @@
-// The whole test framework: TEST registers a function under a suite, CHECK counts and prints file:line.
+// The whole test framework: TEST registers a function under a suite, CHECK counts and prints
+// file:line.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -21,7 +22,9 @@ std::vector<Test>& all();
 void note(bool passed, const char* file, int line, const std::string& what);
 
 struct Register {
-  Register(const char* suite, const char* name, void (*run)()) { all().push_back({suite, name, run}); }
+  Register(const char* suite, const char* name, void (*run)()) {
+    all().push_back({suite, name, run});
+  }
 };
 
 // What the checks of a scope are about, printed with a failure: shapes, kernel, dtype.

@@ -1,5 +1,5 @@
-// Rows of small integers held in floats: every product and sum of them is exact, so the expected answer
-// is a plain double loop and the comparison is equality.
+// Rows of small integers held in floats: every product and sum of them is exact, so the expected
+// answer is a plain double loop and the comparison is equality.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -29,9 +29,11 @@ template <class T>
 struct Rows {
   Rows(index n, index d, index ld, Edge edge)
       : rows(n), depth(d), stride(ld), memory(n > 0 ? (n - 1) * ld + d : 0, edge) {}
-  Rows(index n, index d, index ld, Edge edge, std::uint64_t seed, int bound) : Rows(n, d, ld, edge) {
+  Rows(index n, index d, index ld, Edge edge, std::uint64_t seed, int bound)
+      : Rows(n, d, ld, edge) {
     for (index i = 0; i < n; ++i)
-      for (index f = 0; f < d; ++f) at(i, f) = static_cast<T>(small_integer(seed, i * d + f, bound));
+      for (index f = 0; f < d; ++f)
+        at(i, f) = static_cast<T>(small_integer(seed, i * d + f, bound));
   }
   T& at(index i, index f) { return memory[i * stride + f]; }
   double get(index i, index f) const { return static_cast<double>(memory[i * stride + f]); }
@@ -100,7 +102,8 @@ template <class T>
 std::int32_t naive_label(const Rows<T>& x, index i, const T* centers, index k) {
   index best = 0;
   for (index j = 1; j < k; ++j)
-    if (sq_distance(x, i, centers + j * x.depth) < sq_distance(x, i, centers + best * x.depth)) best = j;
+    if (sq_distance(x, i, centers + j * x.depth) < sq_distance(x, i, centers + best * x.depth))
+      best = j;
   return static_cast<std::int32_t>(best);
 }
 

@@ -1,6 +1,6 @@
-// Arrays between two pages that may not be touched, against one of them: a read or write beyond that
-// end kills the test; a write beyond the other is found when the array is left. What nobody wrote is NaN,
-// so that a value read from where none was put shows in the answer.
+// Arrays between two pages that may not be touched, against one of them: a read or write beyond
+// that end kills the test; a write beyond the other is found when the array is left. What nobody
+// wrote is NaN, so that a value read from where none was put shows in the answer.
 #pragma once
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-// coterie_tests <suite>: runs one suite on the table that COTERIE_ISA names. Exit code 77: not on this CPU.
+// coterie_tests <suite>: runs one suite on the table that COTERIE_ISA names. Exit code 77: not on
+// this CPU.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -58,8 +59,8 @@ int run(const std::string& suite) {
     }
   }
   CHECK(ran > 0);
-  std::cout << suite << ": " << ran << " tests, " << checks << " checks, " << failures << " failures"
-            << std::endl;
+  std::cout << suite << ": " << ran << " tests, " << checks << " checks, " << failures
+            << " failures" << std::endl;
   return failures == 0 ? 0 : 1;
 }
 

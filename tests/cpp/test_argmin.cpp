@@ -1,12 +1,13 @@
-// The argmin leaves are filters: a row's label is right or the row is listed. With integers the exact
-// scores are known, so both halves can be asked for: rows well apart must not be listed, ties must be.
+// The argmin leaves are filters: a row's label is right or the row is listed. With integers the
+// exact scores are known, so both halves can be asked for: rows well apart must not be listed, ties
+// must be.
 #include <limits>
 
 #include "../../cpp/engine/isa.hpp"
 #include "data.hpp"
 
+namespace tests {
 using namespace coterie;
-using namespace tests;
 
 namespace {
 
@@ -16,29 +17,39 @@ template <class T>
 constexpr T kHuge = sizeof(T) == 4 ? T(3e38) : T(1e308);
 
 template <class T>
-T band_for(index depth) {  // the tags' 128 half-ulps and one a rounding, as engine/nearest.cpp has it
-  return static_cast<T>(static_cast<double>(depth + 132) * std::numeric_limits<T>::epsilon() / 2 * 1.01);
+T band_for(
+    index depth) {  // the tags' 128 half-ulps and one a rounding, as engine/nearest.cpp has it
+  return static_cast<T>(static_cast<double>(depth + 132) * std::numeric_limits<T>::epsilon() / 2 *
+                        1.01);
 }
 
 template <class T>
-struct Columns {
-  index padded;  // columns with padding
-  Guarded<T> values, bias;
-};
+index multiple_of(Kind kind) {
+  const Kernels<T>& kernels = isa::kernels<T>();
+  return kind == Kind::low      ? 4
+         : kind == Kind::rows   ? kernels.rows_columns
+         : kind == Kind::sparse ? kernels.sparse_columns
+                                : kernels.nr;
+}
 
 // -(center - shift), laid out for the kernel, and |center - shift|^2 / 2.
 template <class T>
-Columns<T> lay_out(Kind kind, const Rows<T>& centers, const Guarded<T>& shift, Edge edge) {
-  const Kernels<T>& kernels = isa::kernels<T>();
-  const index k = centers.rows, depth = centers.depth;
-  const index to = kind == Kind::low      ? 4
-                   : kind == Kind::rows   ? kernels.rows_columns
-                   : kind == Kind::sparse ? kernels.sparse_columns
-                                          : kernels.nr;
-  const index padded = round_up(k, to), line = kind == Kind::rows ? round_up(depth, kernels.width) : depth;
-  Columns<T> c{padded, {padded * line, edge}, {padded, edge}};
-  c.values.fill(T(0));
-  c.bias.fill(kHuge<T>);
+struct Columns {
+  Columns(Kind kind, const Rows<T>& centers, const Guarded<T>& shift, Edge edge);
+
+  index padded, line;  // columns with padding; elements a column takes
+  Guarded<T> values, bias;
+};
+
+template <class T>
+Columns<T>::Columns(Kind kind, const Rows<T>& centers, const Guarded<T>& shift, Edge edge)
+    : padded(round_up(centers.rows, multiple_of<T>(kind))),
+      line(kind == Kind::rows ? round_up(centers.depth, isa::kernels<T>().width) : centers.depth),
+      values(padded * line, edge),
+      bias(padded, edge) {
+  const index k = centers.rows, depth = centers.depth, to = multiple_of<T>(kind);
+  values.fill(T(0));
+  bias.fill(kHuge<T>);
   for (index j = 0; j < k; ++j) {
     double norm = 0;
     for (index f = 0; f < depth; ++f) {
@@ -47,11 +58,10 @@ Columns<T> lay_out(Kind kind, const Rows<T>& centers, const Guarded<T>& shift, E
       const index at = kind == Kind::tile     ? j / to * to * depth + f * to + j % to
                        : kind == Kind::sparse ? f * padded + j
                                               : j * line + f;
-      c.values[at] = static_cast<T>(y);
+      values[at] = static_cast<T>(y);
     }
-    c.bias[j] = static_cast<T>(norm / 2);
+    bias[j] = static_cast<T>(norm / 2);
   }
-  return c;
 }
 
 struct Exact {
@@ -84,8 +94,9 @@ Exact exact_scores(const Rows<T>& x, index i, const Rows<T>& centers, const Guar
 }
 
 template <class T>
-void judge(Kind kind, const Rows<T>& x, const Rows<T>& centers, const Guarded<T>& shift, T band, T floor,
-           const Guarded<std::int32_t>& labels, const Guarded<std::int32_t>& near, index listed) {
+void judge(Kind kind, const Rows<T>& x, const Rows<T>& centers, const Guarded<T>& shift, T band,
+           T floor, const Guarded<std::int32_t>& labels, const Guarded<std::int32_t>& near,
+           index listed) {
   CHECK(listed >= 0 && listed <= x.rows);
   index at = 0;
   for (index i = 0; i < x.rows; ++i) {
@@ -93,7 +104,8 @@ void judge(Kind kind, const Rows<T>& x, const Rows<T>& centers, const Guarded<T>
     const bool in_doubt = at < listed && near[at] == i;
     if (in_doubt) ++at;
     const double gap = e.second - e.best;
-    const double wide = (10 * e.sq_norm + 8 * e.best) * static_cast<double>(band) + static_cast<double>(floor);
+    const double wide =
+        (10 * e.sq_norm + 8 * e.best) * static_cast<double>(band) + static_cast<double>(floor);
     CHECK(labels[i] >= 0 && labels[i] < centers.rows);
     if (!in_doubt) CHECK_EQUAL(labels[i], e.label);
     if (gap == 0) CHECK(in_doubt);
@@ -107,31 +119,32 @@ void judge(Kind kind, const Rows<T>& x, const Rows<T>& centers, const Guarded<T>
 template <class T>
 void check_dense(Kind kind, index rows, index depth, index k, index ld, Edge edge, int bound = 4) {
   const Kernels<T>& kernels = isa::kernels<T>();
-  About about(type_name<T>(), " kind ", static_cast<int>(kind), " rows ", rows, " depth ", depth, " k ", k,
-              " ld ", ld, edge == Edge::end ? " end" : " start");
+  About about(type_name<T>(), " kind ", static_cast<int>(kind), " rows ", rows, " depth ", depth,
+              " k ", k, " ld ", ld, edge == Edge::end ? " end" : " start");
   const Rows<T> x(rows, depth, ld, edge, 11, bound), centers(k, depth, depth, edge, 12, bound);
   Guarded<T> shift(depth, edge);
   for (index f = 0; f < depth; ++f) shift[f] = static_cast<T>(small_integer(13, f, 1));
-  const Columns<T> columns = lay_out(kind, centers, shift, edge);
+  const Columns<T> columns(kind, centers, shift, edge);
   const index scratch_size = kind == Kind::low    ? depth * round_up(rows, kernels.width)
                              : kind == Kind::tile ? kernels.tile_scratch(depth)
                                                   : 0;
   Guarded<T> scratch(scratch_size, edge, 64);
   Guarded<std::int32_t> labels(rows, edge), near(rows, edge);
-  const ArgminTask<T> task{x.memory.data(),
-                           ld,
-                           rows,
-                           depth,
-                           x.readable(),
-                           shift.data(),
-                           columns.values.data(),
-                           columns.bias.data(),
-                           k,
-                           band_for<T>(depth),
-                           std::numeric_limits<T>::min(),
-                           scratch.data(),
-                           labels.data(),
-                           near.data()};
+  ArgminTask<T> task;
+  task.x = x.memory.data();
+  task.ld = ld;
+  task.rows = rows;
+  task.depth = depth;
+  task.readable = x.readable();
+  task.shift = shift.data();
+  task.columns = columns.values.data();
+  task.bias = columns.bias.data();
+  task.n_columns = k;
+  task.band = band_for<T>(depth);
+  task.floor = std::numeric_limits<T>::min();
+  task.scratch = scratch.data();
+  task.labels = labels.data();
+  task.near = near.data();
   const index listed = kind == Kind::low    ? kernels.argmin_low[depth - 1](task)
                        : kind == Kind::rows ? kernels.argmin_rows(task)
                                             : kernels.argmin_tile(task);
@@ -149,7 +162,8 @@ void check_low() {
           check_dense<T>(Kind::low, rows, depth, k, depth + (rows + k) % 3, edge, 20);
 }
 
-// Where a deeper panel needs partial tiles: the first depth whose scratch holds more than the panel.
+// Where a deeper panel needs partial tiles: the first depth whose scratch holds more than the
+// panel.
 template <class T>
 index depth_limit() {
   const Kernels<T>& kernels = isa::kernels<T>();
@@ -199,20 +213,14 @@ void check_sparse() {
           const SparseRows<T> csr(x, edge);
           Guarded<T> zero(depth, edge);
           zero.fill(T(0));
-          const Columns<T> columns = lay_out(Kind::sparse, centers, zero, edge);
+          const Columns<T> columns(Kind::sparse, centers, zero, edge);
           Guarded<std::int32_t> labels(rows, edge), near(rows, edge);
-          const SparseArgminTask<T> task{csr.value.data(),
-                                         csr.column.data(),
-                                         csr.start.data(),
-                                         rows,
-                                         columns.values.data(),
-                                         columns.padded,
-                                         columns.bias.data(),
-                                         k,
-                                         band_for<T>(depth),
-                                         std::numeric_limits<T>::min(),
-                                         labels.data(),
-                                         near.data()};
+          const SparseArgminTask<T> task{csr.value.data(),      csr.column.data(),
+                                         csr.start.data(),      rows,
+                                         columns.values.data(), columns.padded,
+                                         columns.bias.data(),   k,
+                                         band_for<T>(depth),    std::numeric_limits<T>::min(),
+                                         labels.data(),         near.data()};
           const index listed = kernels.argmin_sparse(task);
           judge(Kind::sparse, x, centers, zero, task.band, task.floor, labels, near, listed);
         }
@@ -228,3 +236,5 @@ TEST(argmin, rows_float) { check_rows<float>(); }
 TEST(argmin, rows_double) { check_rows<double>(); }
 TEST(argmin, sparse_float) { check_sparse<float>(); }
 TEST(argmin, sparse_double) { check_sparse<double>(); }
+
+}  // namespace tests

@@ -2,8 +2,8 @@
 #include "../../cpp/engine/isa.hpp"
 #include "data.hpp"
 
+namespace tests {
 using namespace coterie;
-using namespace tests;
 
 namespace {
 
@@ -12,7 +12,8 @@ struct Lines {
   Lines(index k, index depth, Edge edge) : stride(round_up(depth, 8)), memory(k * stride, edge) {
     memory.fill(0);
     for (index j = 0; j < k; ++j)
-      for (index f = 0; f < depth; ++f) memory[j * stride + f] = small_integer(21, j * depth + f, 9);
+      for (index f = 0; f < depth; ++f)
+        memory[j * stride + f] = small_integer(21, j * depth + f, 9);
   }
   index stride;
   Guarded<double> memory;
@@ -42,8 +43,8 @@ void check_distances() {
         const Rows<T> x(1, depth, depth, edge, 22, 9);
         const Lines centers(k, depth, edge);
         Guarded<double> out(k, edge);
-        isa::kernels<T>().distances(x.memory.data(), depth, centers.memory.data(), centers.stride, k,
-                                    out.data());
+        isa::kernels<T>().distances(x.memory.data(), depth, centers.memory.data(), centers.stride,
+                                    k, out.data());
         for (index j = 0; j < k; ++j) CHECK_EQUAL(out[j], naive(x, 0, centers, j));
       }
 }
@@ -62,7 +63,8 @@ void check_labelled() {
           for (index i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>((i * 3 + 1) % k);
           Guarded<double> out(rows, edge);
           isa::kernels<T>().labelled({x.memory.data(), x.stride, rows, depth, x.readable(),
-                                      centers.memory.data(), centers.stride, labels.data(), out.data()});
+                                      centers.memory.data(), centers.stride, labels.data(),
+                                      out.data()});
           for (index i = 0; i < rows; ++i) CHECK_EQUAL(out[i], naive(x, i, centers, labels[i]));
         }
 }
@@ -120,7 +122,8 @@ void check_moments() {
             About about(type_name<T>(), " depth ", depth, " rows ", rows, " gap ", gap);
             const Rows<T> x(rows, depth, depth + gap, edge, 27, 9);
             const index padded = round_up(depth, 8);
-            Guarded<double> shift(padded, edge), weights(rows, edge), s1(padded, edge), s2(padded, edge);
+            Guarded<double> shift(padded, edge), weights(rows, edge), s1(padded, edge),
+                s2(padded, edge);
             shift.fill(0), s1.fill(1), s2.fill(2);
             for (index f = 0; f < depth; ++f) shift[f] = small_integer(28, f, 3);
             for (index i = 0; i < rows; ++i) weights[i] = small_integer(29, i, 2) + 2;
@@ -151,3 +154,5 @@ TEST(exact, accumulate_float) { check_accumulate<float>(); }
 TEST(exact, accumulate_double) { check_accumulate<double>(); }
 TEST(exact, moments_float) { check_moments<float>(); }
 TEST(exact, moments_double) { check_moments<double>(); }
+
+}  // namespace tests

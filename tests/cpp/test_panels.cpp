@@ -3,8 +3,8 @@
 #include "../../cpp/engine/product.hpp"
 #include "data.hpp"
 
+namespace tests {
 using namespace coterie;
-using namespace tests;
 
 namespace {
 
@@ -98,7 +98,8 @@ void check_store(index rows, index depth, index columns, index gap, Edge edge) {
   pack_all(y, panels);
   const index out_ld = columns + gap;
   Guarded<T> out((rows - 1) * out_ld + columns, edge);
-  kernels.store({x.memory.data(), x.stride, rows, depth, columns, panels.data(), out.data(), out_ld});
+  kernels.store(
+      {x.memory.data(), x.stride, rows, depth, columns, panels.data(), out.data(), out_ld});
   check_product(x, y, out, out_ld);
   for (index i = 0; i + 1 < rows; ++i)
     for (index c = columns; c < out_ld; ++c) CHECK(std::isnan(out[i * out_ld + c]));
@@ -154,3 +155,5 @@ TEST(panels, store_float) { check_stores<float>(); }
 TEST(panels, store_double) { check_stores<double>(); }
 TEST(panels, loop_nests_float) { check_loop_nests<float>(); }
 TEST(panels, loop_nests_double) { check_loop_nests<double>(); }
+
+}  // namespace tests

@@ -64,12 +64,19 @@ def lloyd(X, centers, sample_weight=None, max_iter=300, tol=0.0, empty_cluster="
 
 
 def plus_plus(X, k, sample_weight, first, uniforms):
-    """Row indices of greedy k-means++, given the first row and the (k-1, trials) draws."""
+    """Row indices of greedy k-means++, given the first row and the (k-1, trials) draws.
+
+    A draw only meets rows of positive mass; once there are none, the first row is repeated.
+    """
     w = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     chosen, closest = [first], sq_distances(X, X[[first]])[:, 0]
     for u in uniforms[: k - 1]:
-        mass = np.cumsum(w * closest)
-        trials = np.searchsorted(mass, u * mass[-1]).clip(max=len(X) - 1)
+        some = np.flatnonzero(w * closest)
+        if not len(some):
+            chosen.append(first)
+            continue
+        mass = np.cumsum((w * closest)[some])
+        trials = some[np.searchsorted(mass, u * mass[-1]).clip(max=len(some) - 1)]
         left = np.minimum(closest[:, None], sq_distances(X, X[trials]))
         best = (w @ left).argmin()
         chosen.append(trials[best])

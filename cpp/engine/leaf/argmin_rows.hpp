@@ -84,7 +84,7 @@ std::int64_t argmin_rows(const ArgminTask<T>& t) {
     const T* x[RR];
     for (int r = 0; r < RR; ++r) x[r] = t.x + (r0 + (r < count ? r : 0)) * t.ld;
     RowBest<T> b[RR];
-    T dots[(kDotSums + w - 1) / w * w];
+    T dots[(kDotSums + w - 1) / w * w] = {};
     for (index j = 0; j < t.n_columns; j += RC) {
       dot_block<T>(x, t.shift, t.columns + j * stride, stride, t.depth, RR * t.ld, dots);
       for (int r = 0; r < RR; ++r)

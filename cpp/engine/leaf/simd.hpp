@@ -234,7 +234,9 @@ template <class V>
 COTERIE_INLINE unsigned not_at_least(V a, V b) {
   const auto at_least = a >= b;
   unsigned bits = 0;
-  for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i) bits |= (at_least[i] == 0 ? 1u : 0u) << i;
+  // Not as a shifted select: under UBSan GCC 12 miscompiles that.
+  for (unsigned i = 0; i < sizeof(V) / sizeof(a[0]); ++i)
+    if (at_least[i] == 0) bits |= 1u << i;
   return bits;
 }
 #endif

@@ -1,0 +1,69 @@
+"""Fits whose every bit is promised, and their digests: `python tests/bits.py` prints them."""
+
+import hashlib
+import json
+import warnings
+
+import numpy as np
+from coterie import KMeans, kmeans_assign, kmeans_plus_plus
+from rows import blobs
+
+# One for each kernel; the last also sums by sorted labels.
+SHAPES = [(2000, 1, 9), (2000, 7, 20), (1500, 13, 64), (900, 140, 5), (4200, 20, 70)]
+
+
+def digest(*arrays):
+    """Hash of the bytes, dtypes and shapes."""
+    total = hashlib.sha256()
+    for a in map(np.ascontiguousarray, arrays):
+        total.update(f"{a.dtype}{a.shape}".encode() + a.tobytes())
+    return total.hexdigest()[:16]
+
+
+def bits(model):
+    return digest(model.labels_, model.cluster_centers_, model.inertia_, model.history_)
+
+
+def real(n, d, dtype):
+    """Rows without structure, unevenly scaled and far from zero: many are near a border."""
+    rng = np.random.default_rng(n + d)
+    return (rng.standard_normal((n, d)) * rng.uniform(0.1, 3, d) + 7).astype(dtype)
+
+
+def digests():
+    """Digests by name: every kernel, both sums, every start, weights, both dtypes."""
+    found = {}
+    for dtype in (np.float32, np.float64):
+        for n, d, k in SHAPES:
+            X, name = real(n, d, dtype), f"{np.dtype(dtype)} {n}x{d} k={k}"
+            w = np.random.default_rng(1).uniform(size=n)
+            options = {"max_iter": 5, "tol": 0, "random_state": 0}
+            for label, weights in (("", None), (" weighted", w)):
+                fit = KMeans(k, init=X[:k], **options).fit(X, sample_weight=weights)
+                found[name + label] = bits(fit)
+            found[name + " transform"] = digest(fit.transform(X[:200]))
+            found[name + " assign"] = digest(*kmeans_assign(X, X[-k:]))
+            found[name + " seeds"] = digest(*kmeans_plus_plus(X, k, random_state=1))
+            fit = KMeans(k, init="k-means||", **options).partial_fit(X).partial_fit(X[::2])
+            found[name + " batches"] = digest(fit.cluster_centers_, fit.counts_, fit.labels_)
+        for start in ("k-means++", "k-means||", "random"):
+            fit = KMeans(12, init=start, n_init=2, random_state=0).fit(blobs(3000, 4, 12, 0, dtype))
+            found[f"{np.dtype(dtype)} {start}"] = bits(fit)
+        found |= sparse(dtype)
+    return found
+
+
+def sparse(dtype):
+    """Digests of fits to CSR rows, none without SciPy."""
+    try:
+        from scipy.sparse import csr_array
+    except ImportError:
+        return {}
+    X = real(2000, 40, dtype) * (np.random.default_rng(0).uniform(size=(2000, 40)) < 0.2)
+    fit = KMeans(10, random_state=0, max_iter=5).fit(csr_array(X.astype(dtype)))
+    return {f"{np.dtype(dtype)} sparse": bits(fit)}
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("error")
+    print(json.dumps(digests()))
