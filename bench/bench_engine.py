@@ -3,8 +3,8 @@
     python bench/bench_engine.py          # the table
     python -m pytest bench/bench_engine.py --quick
 
-Zen 5, two cores: the tile loop reaches 99-100 % of the FMA peak (depth 64 to 256, both dtypes, AVX2 and
-AVX-512).
+Zen 5, two cores: the tile loop reaches 99-100 % of the FMA peak (depth 64 to 256, both dtypes, AVX2
+and AVX-512).
 """
 
 import statistics
