@@ -41,7 +41,7 @@ def product(x, y):
 
 
 def gram(x, y):
-    return into((x.shape[1], y.shape[1]), x.dtype, _core.gram, x, y)
+    return into((x.shape[1], y.shape[1]), x.dtype, _core.split_depth, x, y)
 
 
 def distances(X, centers):
@@ -229,7 +229,7 @@ def call(name, **changed):
     k = {"labels": np.empty(6, np.int32), "n_threads": 1}
     good = {
         "product": {"x": X, "y": X[:3].copy(), "out": np.empty((6, 3)), "n_threads": 1},
-        "gram": {"x": X, "y": X.copy(), "out": np.empty((3, 3)), "n_threads": 1},
+        "split_depth": {"x": X, "y": X.copy(), "out": np.empty((3, 3)), "n_threads": 1},
         "moments": {"X": X, "sample_weight": w, "n_threads": 1},
         "kmeans_assign": {"X": X, "centers": centers, "sq_distances": np.empty(6), **k},
         "kmeans_step": {
@@ -259,7 +259,7 @@ def read_only(*shape, dtype=np.float64):
     return a
 
 
-ANY = {"product": "x", "gram": "x"} | dict.fromkeys(
+ANY = {"product": "x", "split_depth": "x"} | dict.fromkeys(
     ("moments", "kmeans_assign", "kmeans_step", "kmeans_plus_plus", "distances"), "X"
 )
 REFUSED = [
@@ -275,8 +275,8 @@ REFUSED = [
     ("product", "y", np.ones((3, 3), np.float32), TypeError, None),
     ("product", "out", np.empty((6, 4)), ValueError, "^out: wanted length 3, got length 4"),
     ("product", "out", read_only(6, 3), ValueError, "^out: wanted a writeable array"),
-    ("gram", "y", reals((5, 3), 0), ValueError, "^y: wanted as many rows as x"),
-    ("gram", "out", np.empty((3, 6))[:, :3], ValueError, "^out: wanted C-contiguous data"),
+    ("split_depth", "y", reals((5, 3), 0), ValueError, "^y: wanted as many rows as x"),
+    ("split_depth", "out", np.empty((3, 6))[:, :3], ValueError, "^out: wanted C-contiguous data"),
     ("moments", "sample_weight", np.ones(5), ValueError, "^sample_weight: wanted length 6"),
     ("moments", "sample_weight", np.ones(6, np.float32), TypeError, "^sample_weight: wanted flo"),
     ("moments", "sample_weight", np.ones(12)[::2], ValueError, "^sample_weight: wanted contig"),

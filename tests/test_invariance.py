@@ -58,7 +58,7 @@ def test_threads_of_everything_else():
         inertia = _core.kmeans_step(X, w, C, labels, sums, totals, n_threads)
         out, square, big = np.empty((len(X), len(C))), np.empty((9, 9)), np.empty(X.shape)
         _core.distances(X, C, out, n_threads)
-        _core.gram(X, X, square, n_threads)
+        _core.split_depth(X, X, square, n_threads)
         _core.product(X, square, big, n_threads)
         seeds = kmeans_plus_plus(X, 20, sample_weight=w, random_state=0, n_threads=n_threads)
         assigned, moments = kmeans_assign(X, C, n_threads=n_threads), _core.moments(X, w, n_threads)

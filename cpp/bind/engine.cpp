@@ -1,4 +1,4 @@
-#include "../engine/product.hpp"
+#include "../engine/drive.hpp"
 
 #include <chrono>
 
@@ -24,14 +24,14 @@ void define(py::module_& m) {
       },
       "x"_a.noconvert(), "y"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a);
   m.def(
-      "gram",
+      "split_depth",
       [](const Array<T>& x, const Array<T>& y, Array<T> out, int n_threads) {
         const View<T> xv = view2d(x, "x"), yv = view2d(y, "y");
         if (yv.rows != xv.rows) refuse("y", "as many rows as x", yv.rows, " and ", xv.rows);
         T* to = out2d(out, "out", xv.cols, yv.cols);
         const int team = threads1(n_threads);
         py::gil_scoped_release nogil;
-        gram(xv, yv, to, yv.cols, team);
+        split_depth(xv, yv, to, yv.cols, team);
       },
       "x"_a.noconvert(), "y"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a);
 }

@@ -4,9 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "isa.hpp"
-#include "rounding.hpp"
-
 namespace coterie {
 namespace {
 
@@ -21,16 +18,15 @@ T floor_for(T floor, double farthest) {
   return farthest < double(kHuge<T>) / 4 ? floor : std::numeric_limits<T>::infinity();
 }
 
-// Label from float64 distances, or false where the smallest is not finite.
-bool decide(const double* distances, index k, std::int32_t& label) {
+}  // namespace
+
+bool nearest_of(const double* distances, index k, std::int32_t& label) {
   index best = 0;
   for (index j = 1; j < k; ++j)
     if (distances[j] < distances[best]) best = j;
   label = static_cast<std::int32_t>(best);
   return std::isfinite(distances[best]);
 }
-
-}  // namespace
 
 template <class T>
 Nearest<T>::Nearest(index k, index depth, const double* shift)
@@ -50,8 +46,9 @@ Nearest<T>::Nearest(index k, index depth, const double* shift)
       floor_now_(floor_),
       shift_(round_up(depth, 16), T(0)),
       centered_(checked_product(k, depth)),
-      columns_(checked_product(padded_, line_), T(0)),
+      lines_(kernel_ == Kernel::tile ? 0 : checked_product(padded_, line_), T(0)),
       bias_(padded_, kHuge<T>),
+      panels_(Side::broadcast, depth, kernel_ == Kernel::tile ? k : 0),
       exact_(k, depth) {
   for (index f = 0; f < depth; ++f) shift_[f] = static_cast<T>(shift[f]);
 }
@@ -73,11 +70,10 @@ void Nearest<T>::set(const T* centers) {
   floor_now_ = floor_for(floor_, farthest);
   const T* from = centered_.data();
   if (kernel_ == Kernel::tile) {
-    for (index j = 0; j < k_; j += kernels_.nr)
-      kernels_.pack_columns(from + j * depth_, depth_, k_ - j, depth_, columns_.data() + j * depth_);
+    panels_.pack_rows(from);
   } else {
     for (index j = 0; j < k_; ++j)
-      std::copy(from + j * depth_, from + (j + 1) * depth_, columns_.data() + j * line_);
+      std::copy(from + j * depth_, from + (j + 1) * depth_, lines_.data() + j * line_);
   }
 }
 
@@ -99,7 +95,7 @@ index Nearest<T>::block(const View<T>& x, index first, index rows, std::int32_t*
   task.depth = depth_;
   task.readable = x.readable(first);
   task.shift = shift_.data();
-  task.columns = columns_.data();
+  task.columns = kernel_ == Kernel::tile ? panels_.data() : lines_.data();
   task.bias = bias_.data();
   task.n_columns = k_;
   task.band = band_;
@@ -114,7 +110,7 @@ index Nearest<T>::block(const View<T>& x, index first, index rows, std::int32_t*
     const index r = scratch.near[i];
     kernels_.distances(x.row(first + r), depth_, exact_.row(0), exact_.stride, k_,
                        scratch.distances.data());
-    if (!decide(scratch.distances.data(), k_, labels[r])) return first + r;
+    if (!nearest_of(scratch.distances.data(), k_, labels[r])) return first + r;
   }
   return -1;
 }
@@ -169,7 +165,7 @@ index SparseNearest<T>::block(const Csr<T>& x, index first, index rows, std::int
   for (index i = 0; i < listed; ++i) {
     const index r = scratch.near[i];
     for (index j = 0; j < k_; ++j) scratch.distances[j] = sparse_distance(x, first + r, exact_, j);
-    if (!decide(scratch.distances.data(), k_, labels[r])) return first + r;
+    if (!nearest_of(scratch.distances.data(), k_, labels[r])) return first + r;
   }
   return -1;
 }

@@ -8,9 +8,7 @@
 //
 // whatever the ISA, the kernel, the block or the thread.
 #pragma once
-#include "../base/buffer.hpp"
-#include "../base/view.hpp"
-#include "table.hpp"
+#include "packed.hpp"
 
 namespace coterie {
 
@@ -70,6 +68,9 @@ double sparse_distance(const Csr<T>& x, index i, const ExactCenters& centers, in
   return sum < 0 ? 0 : sum;  // a NaN stays one: the caller looks for it
 }
 
+// The label that float64 distances give; false where the smallest is not finite.
+bool nearest_of(const double* distances, index k, std::int32_t& label);
+
 template <class T>
 class Nearest {
  public:
@@ -93,7 +94,8 @@ class Nearest {
   const Kernel kernel_;
   const index padded_, line_;  // columns with padding; elements a packed column takes
   T band_, floor_, floor_now_;
-  Buffer<T> shift_, centered_, columns_, bias_;
+  Buffer<T> shift_, centered_, lines_, bias_;
+  PackedMatrix<T> panels_;  // Kernel::tile; the others read lines
   ExactCenters exact_;
 };
 

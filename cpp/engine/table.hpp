@@ -75,6 +75,18 @@ struct StoreTask {
   std::int64_t out_ld;
 };
 
+// The same for at most 4 rows and an y that is not packed: C-ordered, depth x columns, row stride y_ld.
+template <class T>
+struct StoreFewTask {
+  const T* x;
+  std::int64_t ld;
+  std::int64_t rows, depth, columns;
+  const T* y;
+  std::int64_t y_ld;
+  T* out;
+  std::int64_t out_ld;
+};
+
 // Weighted sums of rows in float64, by label; the same bits on every ISA.
 template <class T>
 struct SumTask {
@@ -123,6 +135,7 @@ struct Kernels {
 
   void (*screen)(const ScreenTask<T>&);
   void (*store)(const StoreTask<T>&);
+  void (*store_few)(const StoreFewTask<T>&);
 
   // engine/leaf/exact.hpp
   void (*distances)(const T* x, std::int64_t depth, const double* centers, std::int64_t stride,

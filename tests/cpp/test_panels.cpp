@@ -1,6 +1,6 @@
 // Packing, and the plain product that reads its panels.
 #include "../../cpp/engine/isa.hpp"
-#include "../../cpp/engine/product.hpp"
+#include "../../cpp/engine/drive.hpp"
 #include "data.hpp"
 
 namespace tests {
@@ -101,8 +101,16 @@ void check_store(index rows, index depth, index columns, index gap, Edge edge) {
   kernels.store(
       {x.memory.data(), x.stride, rows, depth, columns, panels.data(), out.data(), out_ld});
   check_product(x, y, out, out_ld);
-  for (index i = 0; i + 1 < rows; ++i)
-    for (index c = columns; c < out_ld; ++c) CHECK(std::isnan(out[i * out_ld + c]));
+  const auto check_gaps = [&](const Guarded<T>& to) {
+    for (index i = 0; i + 1 < rows; ++i)
+      for (index c = columns; c < out_ld; ++c) CHECK(std::isnan(to[i * out_ld + c]));
+  };
+  check_gaps(out);
+  Guarded<T> few((rows - 1) * out_ld + columns, edge);
+  kernels.store_few({x.memory.data(), x.stride, rows, depth, columns, y.memory.data(), y.stride,
+                     few.data(), out_ld});
+  check_product(x, y, few, out_ld);
+  check_gaps(few);
 }
 
 template <class T>
@@ -124,8 +132,8 @@ void check_stores() {
 template <class T>
 void check_loop_nests() {
   for (const int n_threads : {1, 2, 3})
-    for (const index n : {1, 119, 120, 121, 700})
-      for (const index m : {1, 65}) {
+    for (const index n : {1, 4, 5, 119, 120, 121, 700})
+      for (const index m : {1, 65, 1030}) {
         About about(type_name<T>(), " n ", n, " m ", m, " threads ", n_threads);
         const Rows<T> x(n, 7, 9, Edge::end, 7, 4), y(7, m, m + 2, Edge::end, 8, 4);
         std::vector<T> out(static_cast<std::size_t>(n * m));
@@ -133,7 +141,7 @@ void check_loop_nests() {
         check_product(x, y, out.data(), m);
         const Rows<T> z(n, m, m + 1, Edge::end, 9, 4);
         std::vector<T> turned(static_cast<std::size_t>(7 * m));
-        gram(x.view(), z.view(), turned.data(), m, n_threads);
+        split_depth(x.view(), z.view(), turned.data(), m, n_threads);
         Rows<T> xt(7, n, n, Edge::end);
         for (index i = 0; i < n; ++i)
           for (index f = 0; f < 7; ++f) xt.at(f, i) = static_cast<T>(x.get(i, f));

@@ -36,10 +36,7 @@ Moments moments(const X& matrix, const double* weights, int n_threads) {
     for (index i = s * shard_rows; i < end; i += block)
       x.moments(i, std::min(block, end - i), weights, shift.data(), at, at + stride);
   });
-  double total = 0;
-  if (weights)
-    for (index i = 0; i < x.rows(); ++i) total += weights[i];
-  else total = static_cast<double>(x.rows());
+  const double total = total_weight(weights, x.rows());
   Moments m{std::vector<double>(depth), std::vector<double>(depth)};
   for (index f = 0; f < depth; ++f) {
     double s1 = 0, s2 = 0;
@@ -47,7 +44,11 @@ Moments moments(const X& matrix, const double* weights, int n_threads) {
       s1 += partial[2 * s * stride + f];
       s2 += partial[(2 * s + 1) * stride + f];
     }
-    if (!std::isfinite(s1) || !std::isfinite(s2)) refuse_values(matrix, -1);
+    if (!std::isfinite(s1) || !std::isfinite(s2)) {
+      if (weights == nullptr) refuse_values(matrix, -1);
+      coterie::kmeans::moments(matrix, nullptr, n_threads);  // throws where it is X's doing
+      refuse("sample_weight", "weights whose products with squared values fit float64", "an overflow");
+    }
     const double off = s1 / total;
     m.mean[f] = shift[f] + off;
     m.variance[f] = std::max(0.0, s2 / total - off * off);
@@ -73,12 +74,28 @@ Buffer<double> middle(const T* centers, index k, index depth) {
   return shift;
 }
 
+constexpr index kDirectRows = 4;  // packing the centres would cost more than it gives
+
+template <class X, class Rows, class T>
+void assign_direct(const X& matrix, const Rows& x, const T* centers, index k, std::int32_t* labels,
+                   double* sq_distances) {
+  ExactCenters exact(k, x.depth());
+  exact.set(centers);
+  Buffer<double> d(k);
+  for (index i = 0; i < x.rows(); ++i) {
+    x.distances(i, exact, d.data());
+    if (!nearest_of(d.data(), k, labels[i])) refuse_values(matrix, i);
+    if (sq_distances) sq_distances[i] = d[labels[i]];
+  }
+}
+
 }  // namespace
 
 template <class X, class T>
 void assign(const X& matrix, const T* centers, index k, std::int32_t* labels, double* sq_distances,
             int n_threads) {
   const auto x = source(matrix);
+  if (x.rows() <= kDirectRows) return assign_direct(matrix, x, centers, k, labels, sq_distances);
   const Buffer<double> shift = middle(centers, k, x.depth());
   auto nearest = x.nearest(k, shift.data());
   nearest.set(centers);
@@ -125,8 +142,10 @@ void distances(const X& matrix, const T* centers, index k, T* out, int n_threads
     for (index i = b * block; i < std::min(x.rows(), (b + 1) * block); ++i) {
       x.distances(i, exact, d);
       for (index j = 0; j < k; ++j) {
+        const T root = static_cast<T>(std::sqrt(d[j]));
         if (!std::isfinite(d[j])) refuse_values(matrix, i);
-        out[i * k + j] = static_cast<T>(std::sqrt(d[j]));
+        if (!std::isfinite(root)) refuse("X", "distances that fit its dtype", "an overflow at row ", i);
+        out[i * k + j] = root;
       }
     }
   });

@@ -30,10 +30,7 @@ class Lloyd {
         labels_(labels),
         sums_(checked_product(k, stride_)),
         nearest_(x.nearest(k, start_shift(m))) {
-    double total = 0;
-    if (weights == nullptr) total = static_cast<double>(x.rows());
-    else
-      for (index i = 0; i < x.rows(); ++i) total += weights[i];
+    const double total = total_weight(weights, x.rows());
     for (index f = 0; f < depth_; ++f) {
       const double off = m.mean[f] - shift_[f];
       spread_ += total * (m.variance[f] + off * off);

@@ -35,6 +35,19 @@ template <class T>
   refuse_found(bad, row, bad ? x.column[entry] : -1, bad ? x.value[entry] : T(0), overflow);
 }
 
+inline double total_weight(const double* weights, index rows) {
+  if (weights == nullptr) return static_cast<double>(rows);
+  double total = 0;
+  for (index i = 0; i < rows; ++i) total += weights[i];
+  return total;
+}
+
+// Rows an interrupt may have to wait for: some 10^9 operations.
+inline index block_rows(index k, double per_column) {
+  const double rows = double(index{1} << 29) / (static_cast<double>(k) * (per_column + 1));
+  return rows >= double(kBlockRows) ? kBlockRows : std::max<index>(64, index(rows) / 64 * 64);
+}
+
 // Assigns every row; labels in place. after(shard, first, count) runs for each block of rows, in order
 // within a shard, once its labels are written. Returns whether any label changed.
 template <class Rows, class Near, class After>
@@ -44,12 +57,13 @@ bool assign_pass(const Rows& x, const Near& nearest, const SumsPlan& plan, std::
   std::vector<Scratch> scratch;
   for (int t = 0; t < n_threads; ++t) scratch.push_back(nearest.scratch());
   std::atomic<bool> changed{false};
+  const index block = block_rows(nearest.exact().k, x.work_per_column());
   threads::parallel_blocks(plan.shards, n_threads, [&](index shard, int thread) {
     const index begin = shard * plan.shard_rows, end = std::min(begin + plan.shard_rows, x.rows());
     std::int32_t fresh[kBlockRows];
     bool differs = false;
-    for (index i = begin; i < end; i += kBlockRows) {
-      const index count = std::min(kBlockRows, end - i);
+    for (index i = begin; i < end; i += block) {
+      const index count = std::min(block, end - i);
       const index bad = nearest.block(x.x, i, count, fresh, scratch[thread]);
       if (bad >= 0) refuse_values(x.x, bad);
       differs = differs || !std::equal(fresh, fresh + count, labels + i);

@@ -33,6 +33,7 @@ constexpr Kernels<T> kernels() {
           tile_scratch<T>,
           screen<T>,
           store_product<T>,
+          store_few<T>,
           exact_distances<T>,
           exact_distance<T>,
           exact_labelled<T>,

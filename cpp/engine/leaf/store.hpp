@@ -70,4 +70,38 @@ void store_product(const StoreTask<T>& t) {
   }
 }
 
+// A few rows against an y that lies where it lies: each line of y is read once, kFewDepth lines at a
+// time, and out, which stays in cache, takes the sums.
+constexpr int kFewDepth = 4;
+
+template <class T, int depth>
+COTERIE_INLINE void few_lines(const StoreFewTask<T>& t, index p) {
+  constexpr int w = width<T>;
+  for (index r = 0; r < t.rows; ++r) {
+    const T* x = t.x + r * t.ld + p;
+    T* out = t.out + r * t.out_ld;
+    Vec<T> xv[depth];
+    for (int q = 0; q < depth; ++q) xv[q] = broadcast(x + q);
+    index c = 0;
+    for (; c + w <= t.columns; c += w) {
+      Vec<T> sum = p == 0 ? Vec<T>{} : load(out + c);
+#pragma GCC unroll 4
+      for (int q = 0; q < depth; ++q) sum = madd(xv[q], load(t.y + (p + q) * t.y_ld + c), sum);
+      store(out + c, sum);
+    }
+    for (; c < t.columns; ++c) {
+      T sum = p == 0 ? T(0) : out[c];
+      for (int q = 0; q < depth; ++q) sum += x[q] * t.y[(p + q) * t.y_ld + c];
+      out[c] = sum;
+    }
+  }
+}
+
+template <class T>
+void store_few(const StoreFewTask<T>& t) {
+  index p = 0;
+  for (; p + kFewDepth <= t.depth; p += kFewDepth) few_lines<T, kFewDepth>(t, p);
+  for (; p < t.depth; ++p) few_lines<T, 1>(t, p);
+}
+
 }  // namespace coterie::COTERIE_ISA

@@ -1,11 +1,8 @@
-#include "product.hpp"
+#include "drive.hpp"
 
 #include <algorithm>
 #include <vector>
 
-#include "../base/buffer.hpp"
-#include "../base/threads.hpp"
-#include "isa.hpp"
 
 namespace coterie {
 namespace {
@@ -13,6 +10,8 @@ namespace {
 index ceil_div(index a, index b) { return (a + b - 1) / b; }
 
 constexpr index kStoreRows = 120;    // rows of x a task: a multiple of every NR that stays in the L2 cache
+constexpr index kFewRows = 4;        // up to here y is not packed (bench: few)
+constexpr index kFewColumns = 1024;  // columns of y a task there: out stays in the L1 cache
 constexpr index kSplitRows = 2048;   // depth of one partial product
 constexpr index kSplitShards = 64;   // partials at most
 
@@ -23,29 +22,42 @@ double operations(index n, index d, index m, index lanes) {
 }  // namespace
 
 template <class T>
+void store(const View<T>& x, const PackedMatrix<T>& y, T* out, index out_stride, int n_threads) {
+  const Kernels<T>& kernels = isa::kernels<T>();
+  const index d = x.cols, m = y.columns();
+  n_threads = threads::worth(operations(x.rows, d, m, kernels.width), n_threads);
+  threads::parallel_blocks(ceil_div(x.rows, kStoreRows), n_threads, [&](index b, int) {
+    const index first = b * kStoreRows;
+    kernels.store({x.row(first), x.stride, std::min(kStoreRows, x.rows - first), d, m, y.data(),
+                   out + first * out_stride, out_stride});
+  });
+}
+
+template <class T>
 void product(const View<T>& x, const View<T>& y, T* out, index out_stride, int n_threads) {
   const Kernels<T>& kernels = isa::kernels<T>();
-  const index d = x.cols, m = y.cols, mr = kernels.mr, panels = ceil_div(m, mr);
+  const index d = x.cols, m = y.cols;
   if (x.rows == 0 || m == 0) return;
   if (d == 0) {
     for (index i = 0; i < x.rows; ++i) std::fill(out + i * out_stride, out + i * out_stride + m, T(0));
     return;
   }
   n_threads = threads::worth(operations(x.rows, d, m, kernels.width), n_threads);
-  Buffer<T> packed(checked_product(panels * mr, d));
-  threads::parallel_blocks(panels, n_threads, [&](index p, int) {
-    kernels.pack_lanes_t(y.data + p * mr, y.stride, d, std::min(mr, m - p * mr),
-                         packed.data() + p * mr * d);
-  });
-  threads::parallel_blocks(ceil_div(x.rows, kStoreRows), n_threads, [&](index b, int) {
-    const index first = b * kStoreRows;
-    kernels.store({x.row(first), x.stride, std::min(kStoreRows, x.rows - first), d, m, packed.data(),
-                   out + first * out_stride, out_stride});
-  });
+  if (x.rows <= kFewRows) {
+    threads::parallel_blocks(ceil_div(m, kFewColumns), n_threads, [&](index b, int) {
+      const index c = b * kFewColumns;
+      kernels.store_few({x.data, x.stride, x.rows, d, std::min(kFewColumns, m - c), y.data + c, y.stride,
+                         out + c, out_stride});
+    });
+    return;
+  }
+  PackedMatrix<T> packed(Side::lanes, d, m);
+  packed.pack(y, n_threads);
+  store(x, packed, out, out_stride, n_threads);
 }
 
 template <class T>
-void gram(const View<T>& x, const View<T>& y, T* out, index out_stride, int n_threads) {
+void split_depth(const View<T>& x, const View<T>& y, T* out, index out_stride, int n_threads) {
   const index n = x.rows, p = x.cols, m = y.cols;
   const index shards = std::clamp<index>(n / kSplitRows, 1, kSplitShards);
   const index shard_rows = std::max<index>(1, ceil_div(n, shards));
@@ -79,9 +91,11 @@ void gram(const View<T>& x, const View<T>& y, T* out, index out_stride, int n_th
     }
 }
 
+template void store(const View<float>&, const PackedMatrix<float>&, float*, index, int);
+template void store(const View<double>&, const PackedMatrix<double>&, double*, index, int);
 template void product(const View<float>&, const View<float>&, float*, index, int);
 template void product(const View<double>&, const View<double>&, double*, index, int);
-template void gram(const View<float>&, const View<float>&, float*, index, int);
-template void gram(const View<double>&, const View<double>&, double*, index, int);
+template void split_depth(const View<float>&, const View<float>&, float*, index, int);
+template void split_depth(const View<double>&, const View<double>&, double*, index, int);
 
 }  // namespace coterie
