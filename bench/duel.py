@@ -20,8 +20,10 @@ run = getattr(rivals, {table!r})[{library!r}](X, start, case, {threads})
 print("ready", flush=True)
 for _ in sys.stdin:
     begin = time.perf_counter()
-    answer = run()
-    print(json.dumps([time.perf_counter() - begin, answer / len(X)]), flush=True)
+    for _ in range(case.repeat):
+        answer = run()
+    seconds = (time.perf_counter() - begin) / case.repeat
+    print(json.dumps([seconds, answer / len(X)]), flush=True)
 """
 
 

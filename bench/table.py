@@ -74,9 +74,7 @@ def main():
         if args.only not in case.name:
             continue
         names = [name for name in getattr(rivals, table) if rivals.installed(name)]
-        # Tiny jobs need many rounds: one costs less than a page fault.
-        rounds = 100 if case.n < 1000 else args.rounds
-        summary = duel.duel(case, table, names, args.threads, rounds)
+        summary = duel.duel(case, table, names, args.threads, args.rounds)
         check(case, summary)
         lines.append(row(case, summary))
         print(lines[-1], flush=True)

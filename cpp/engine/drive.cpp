@@ -9,7 +9,7 @@ namespace {
 
 index ceil_div(index a, index b) { return (a + b - 1) / b; }
 
-constexpr index kStoreRows = 120;    // rows of x a task: a multiple of every NR that stays in the L2 cache
+constexpr index kStoreRows = 60;    // rows of x a task: a multiple of every NR that stays in the L2 cache
 constexpr index kFewRows = 4;        // up to here y is not packed (bench: few)
 constexpr index kFewColumns = 1024;  // columns of y a task there: out stays in the L1 cache
 constexpr index kSplitRows = 2048;   // depth of one partial product

@@ -57,15 +57,16 @@ template <class T>
 void Nearest<T>::set(const T* centers) {
   exact_.set(centers);
   double farthest = 0;
+  Buffer<double> line(depth_);
   for (index j = 0; j < k_; ++j) {
-    double sq_norm = 0;
     for (index f = 0; f < depth_; ++f) {
       const T y = shift_[f] - centers[j * depth_ + f];
       centered_[j * depth_ + f] = y;
-      sq_norm += double(y) * double(y);
+      line[f] = double(y);
     }
-    bias_[j] = static_cast<T>(std::min(sq_norm / 2, double(kHuge<T>)));
-    farthest = std::max(farthest, sq_norm / 2);
+    const double half = sum_squares(line.data(), depth_) / 2;
+    bias_[j] = static_cast<T>(std::min(half, double(kHuge<T>)));
+    farthest = std::max(farthest, half);
   }
   floor_now_ = floor_for(floor_, farthest);
   const T* from = centered_.data();

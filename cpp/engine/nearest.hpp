@@ -24,6 +24,16 @@ struct NearestScratch {
   Buffer<std::int32_t> near;
 };
 
+// sum of v_f^2 in eight chains: one would wait for itself.
+inline double sum_squares(const double* v, index n) {
+  double chain[8] = {};
+  index f = 0;
+  for (; f + 8 <= n; f += 8)
+    for (index q = 0; q < 8; ++q) chain[q] += v[f + q] * v[f + q];
+  for (; f < n; ++f) chain[f % 8] += v[f] * v[f];
+  return ((chain[0] + chain[4]) + (chain[2] + chain[6])) + ((chain[1] + chain[5]) + (chain[3] + chain[7]));
+}
+
 // Centres as float64 rows, padded with zeros to a multiple of 8, and their squared norms.
 class ExactCenters {
  public:
@@ -38,12 +48,9 @@ class ExactCenters {
   double sq_norm(index j) const { return sq_norms_[j]; }
   template <class T>
   void set_row(index j, const T* center) {
-    double sq_norm = 0, *to = values_.data() + j * stride;
-    for (index f = 0; f < depth; ++f) {
-      to[f] = static_cast<double>(center[f]);
-      sq_norm += to[f] * to[f];
-    }
-    sq_norms_[j] = sq_norm;
+    double* to = values_.data() + j * stride;
+    for (index f = 0; f < depth; ++f) to[f] = static_cast<double>(center[f]);
+    sq_norms_[j] = sum_squares(to, depth);
   }
   template <class T>
   void set(const T* centers) {

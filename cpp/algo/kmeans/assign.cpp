@@ -61,16 +61,16 @@ namespace {
 // Where kernels centre X for a single pass: amid the centres, which costs nothing.
 template <class T>
 Buffer<double> middle(const T* centers, index k, index depth) {
-  Buffer<double> shift((depth + 7) / 8 * 8, 0.0);
-  for (index f = 0; f < depth; ++f) {
-    double mean = 0, squares = 0;
-    for (index j = 0; j < k; ++j) mean += static_cast<double>(centers[j * depth + f]) / static_cast<double>(k);
-    for (index j = 0; j < k; ++j) {
-      const double off = static_cast<double>(centers[j * depth + f]) - mean;
-      squares += off * off / static_cast<double>(k);
+  Buffer<double> shift((depth + 7) / 8 * 8, 0.0), squares(depth, 0.0);
+  const double share = 1 / static_cast<double>(k);
+  for (index j = 0; j < k; ++j)
+    for (index f = 0; f < depth; ++f) shift[f] += share * static_cast<double>(centers[j * depth + f]);
+  for (index j = 0; j < k; ++j)
+    for (index f = 0; f < depth; ++f) {
+      const double off = static_cast<double>(centers[j * depth + f]) - shift[f];
+      squares[f] += share * off * off;
     }
-    shift[f] = gentle_shift(mean, std::sqrt(squares));
-  }
+  for (index f = 0; f < depth; ++f) shift[f] = gentle_shift(shift[f], std::sqrt(squares[f]));
   return shift;
 }
 

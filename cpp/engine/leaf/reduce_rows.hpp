@@ -52,13 +52,22 @@ COTERIE_INLINE Ahead next_panel(const RowsTask<T>& t, index r) {
   return {at, at + bytes, bytes / 64 / tiles + 1};
 }
 
+// An epilogue's state waits in memory while a tile computes: the registers belong to the sums. Without this
+// the compiler keeps the state and spills sums in the inner loop (bench: argmin, 72 % instead of 95 %).
+template <class Epilogue>
+COTERIE_INLINE void leave_registers(Epilogue& epilogue) {
+  asm volatile("" : "+m"(epilogue));
+}
+
 template <class T, class Epilogue>
 COTERIE_INLINE void panel_whole(const RowsTask<T>& t, const T* panel, Ahead ahead, Epilogue& epilogue) {
   for (index j = 0; j < t.n_columns; j += NR) {
     ahead.step();
     Acc<T> acc;
     start_at_bias(t.bias + j, acc);
+    leave_registers(epilogue);
     tile<T>(panel, PanelColumns<T>{t.columns + j * t.depth}, t.depth, acc);
+    leave_registers(epilogue);
     epilogue.tile(j, acc);
   }
 }
@@ -76,7 +85,9 @@ COTERIE_INLINE void panel_deep(const RowsTask<T>& t, const T* panel, T* partial,
         else
           for (int q = 0; q < NR; ++q)
             for (int i = 0; i < NV; ++i) acc[q][i] = load(at + (q * NV + i) * width<T>);
+        leave_registers(epilogue);
         tile<T>(panel + p * MR<T>, PanelColumns<T>{t.columns + j * t.depth + p * NR}, depth, acc);
+        leave_registers(epilogue);
         if (p + depth == t.depth) epilogue.tile(j, acc);
         else
           for (int q = 0; q < NR; ++q)

@@ -63,9 +63,15 @@ template <class T>
 void store_product(const StoreTask<T>& t) {
   for (index p = 0; p < t.depth; p += KS<T>) {
     const index depth = t.depth - p < KS<T> ? t.depth - p : KS<T>;
-    for (index c = 0; c < t.columns; c += MR<T>) {
-      const T* panel = t.y + (c / MR<T>)*t.depth * MR<T> + p * MR<T>;
-      for (index r = 0; r < t.rows; r += NR) store_tile<T>(t, panel, r, c, p, depth);
+    const auto at = [&](index r, index c) __attribute__((always_inline)) {
+      store_tile<T>(t, t.y + c * t.depth + p * MR<T>, r, c, p, depth);
+    };
+    if (t.columns * depth * index(sizeof(T)) <= COTERIE_L1_BYTES) {
+      for (index r = 0; r < t.rows; r += NR)
+        for (index c = 0; c < t.columns; c += MR<T>) at(r, c);
+    } else {
+      for (index c = 0; c < t.columns; c += MR<T>)
+        for (index r = 0; r < t.rows; r += NR) at(r, c);
     }
   }
 }
