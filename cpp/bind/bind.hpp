@@ -8,6 +8,7 @@ namespace coterie::bind {
 namespace py = pybind11;
 
 void engine(py::module_& m);
+void gmm(py::module_& m);
 void kmeans(py::module_& m);
 
 }  // namespace coterie::bind

@@ -44,5 +44,6 @@ PYBIND11_MODULE(_core, m) {
   m.def("config", bind::config);
   m.def("default_threads", threads::available);
   bind::engine(m);
+  bind::gmm(m);
   bind::kmeans(m);
 }

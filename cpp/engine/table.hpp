@@ -115,6 +115,31 @@ struct LabelledTask {
   double* out;
 };
 
+// A block of rows and k Gaussians (engine/leaf/gauss.hpp, engine/leaf/scatter.hpp).
+template <class T>
+struct MixtureTask {
+  const T* panels;  // n_panels of depth x MR: rows in lanes, less the shift, padding anything finite
+  std::int64_t n_panels, depth, k;
+  const T* means;     // k x depth, less the shift
+  const T* factors;   // k triangles of factor_size values, or k x depth inverse deviations
+  std::int64_t factor_size;
+  const T* constants;  // k
+  const T* scale;      // k
+  T* z;                // scratch: as many values as (depth + 4) lines of the block
+  T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
+  T* whitened;         // gauss_whiten: the panels, in place
+  double *n, *s1, *s2;  // scatter: totals, added to
+};
+
+// k lines of logits to responsibilities (engine/leaf/gauss.hpp).
+template <class T>
+struct SoftmaxTask {
+  T* logits;
+  std::int64_t ld, rows, k;  // rows: a multiple of the width
+  const T* weights;          // rows
+  T *log_sums, *entropies;   // rows, out
+};
+
 template <class T>
 struct Kernels {
   std::int64_t mr, nr, width;
@@ -136,6 +161,17 @@ struct Kernels {
   void (*screen)(const ScreenTask<T>&);
   void (*store)(const StoreTask<T>&);
   void (*store_few)(const StoreFewTask<T>&);
+
+  // engine/leaf/gauss.hpp, engine/leaf/scatter.hpp
+  std::int64_t triangle_rows;  // rows of a packed triangle that stand side by side
+  void (*gauss_full)(const MixtureTask<T>&);
+  void (*gauss_diag)(const MixtureTask<T>&);
+  void (*gauss_plain)(const MixtureTask<T>&);
+  void (*gauss_whiten)(const MixtureTask<T>&);
+  void (*softmax)(const SoftmaxTask<T>&);
+  void (*scatter_full)(const MixtureTask<T>&);
+  void (*scatter_diag)(const MixtureTask<T>&);
+  void (*scatter_first)(const MixtureTask<T>&);
 
   // engine/leaf/exact.hpp
   void (*distances)(const T* x, std::int64_t depth, const double* centers, std::int64_t stride,

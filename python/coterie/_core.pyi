@@ -83,3 +83,81 @@ def distances(X: Rows, centers: Floats, out: Floats, n_threads: int) -> None: ..
 def product(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
 def split_depth(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
 def gauge(dtype: str, loops: int, depth: int) -> tuple[float, float]: ...
+
+Mixture: TypeAlias = tuple[
+    NDArray[np.float64],  # weights
+    NDArray[np.float64],  # means, flat
+    NDArray[np.float64],  # covariances, flat
+    NDArray[np.float64],  # factors, flat
+    NDArray[np.float64],  # lower bounds
+    bool,  # converged
+    list[int],  # regularised
+    list[int],  # reseeded
+]
+Sums: TypeAlias = tuple[
+    NDArray[np.float64],  # n
+    NDArray[np.float64],  # s1, flat
+    NDArray[np.float64],  # s2, flat
+    NDArray[np.float64],  # centers, flat
+    float,  # log likelihood
+    float,  # entropy
+]
+
+def gmm_start(
+    X: Floats,
+    sample_weight: Weights,
+    mean: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    covariance_type: str,
+    n_components: int,
+    given: NDArray[Any],
+    reg_covar: float,
+    n_threads: int,
+) -> Mixture: ...
+def gmm_fit(
+    X: Floats,
+    sample_weight: Weights,
+    mean: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    covariance_type: str,
+    weights: NDArray[np.float64],
+    means: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    before: float,
+    max_iter: int,
+    tol: float,
+    reg_covar: float,
+    n_threads: int,
+    callback: Callable[[int, float, float], object] | None,
+) -> Mixture: ...
+def gmm_score(
+    X: Floats,
+    covariance_type: str,
+    weights: NDArray[np.float64] | None,
+    means: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    constants: NDArray[np.float64] | None,
+    log_density: NDArray[np.float64] | None,
+    responsibilities: Floats | None,
+    labels: NDArray[np.int32] | None,
+    n_threads: int,
+) -> None: ...
+def gmm_expect(
+    X: Floats,
+    sample_weight: Weights,
+    shift: NDArray[np.float64],
+    covariance_type: str,
+    means: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    constants: NDArray[np.float64],
+    n_threads: int,
+) -> Sums: ...
+def gmm_gather(
+    X: Floats,
+    sample_weight: Weights,
+    shift: NDArray[np.float64],
+    covariance_type: str,
+    given: NDArray[Any] | None,
+    centers: NDArray[np.float64],
+    n_threads: int,
+) -> Sums: ...

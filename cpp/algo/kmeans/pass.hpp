@@ -2,45 +2,12 @@
 #pragma once
 #include <atomic>
 
+#include "../../base/finite.hpp"
 #include "../../base/interrupt.hpp"
 #include "kmeans.hpp"
 #include "sums.hpp"
 
 namespace coterie::kmeans {
-
-[[noreturn]] inline void refuse_found(index bad, index row, index column, double value, index overflow) {
-  if (bad > 0)
-    refuse("X", "finite values", std::isnan(value) ? "NaN" : "inf", " at row ", row, ", column ", column,
-           " (", bad, " in all)");
-  if (overflow < 0) refuse("X", "values whose squares fit float64", "an overflow");
-  refuse("X", "values whose squared distances fit float64", "an overflow at row ", overflow);
-}
-
-// Throws for an X that is not finite, saying where and how often; or, where all of it is, for the overflow
-// that brought us here (in row `overflow`, -1: somewhere).
-template <class T>
-[[noreturn]] void refuse_values(const View<T>& x, index overflow) {
-  index bad = 0, row = -1, column = -1;
-  for (index i = 0; i < x.rows; ++i)
-    for (index f = 0; f < x.cols; ++f)
-      if (!std::isfinite(x.row(i)[f]) && bad++ == 0) row = i, column = f;
-  refuse_found(bad, row, column, bad ? x.row(row)[column] : T(0), overflow);
-}
-template <class T>
-[[noreturn]] void refuse_values(const Csr<T>& x, index overflow) {
-  index bad = 0, row = -1, entry = -1;
-  for (index i = 0; i < x.rows; ++i)
-    for (index e = x.start[i]; e < x.start[i + 1]; ++e)
-      if (!std::isfinite(x.value[e]) && bad++ == 0) row = i, entry = e;
-  refuse_found(bad, row, bad ? x.column[entry] : -1, bad ? x.value[entry] : T(0), overflow);
-}
-
-inline double total_weight(const double* weights, index rows) {
-  if (weights == nullptr) return static_cast<double>(rows);
-  double total = 0;
-  for (index i = 0; i < rows; ++i) total += weights[i];
-  return total;
-}
 
 // Rows an interrupt may have to wait for: some 10^9 operations.
 inline index block_rows(index k, double per_column) {

@@ -6,6 +6,8 @@
 #include "argmin_tile.hpp"
 #include "exact.hpp"
 #include "gauge.hpp"
+#include "gauss.hpp"
+#include "scatter.hpp"
 #include "screen.hpp"
 #include "store.hpp"
 
@@ -34,6 +36,15 @@ constexpr Kernels<T> kernels() {
           screen<T>,
           store_product<T>,
           store_few<T>,
+          GN,
+          gauss_full<T>,
+          gauss_diag<T>,
+          gauss_plain<T>,
+          gauss_whiten<T>,
+          softmax<T>,
+          scatter_full<T>,
+          scatter_diag<T>,
+          scatter_first<T>,
           exact_distances<T>,
           exact_distance<T>,
           exact_labelled<T>,

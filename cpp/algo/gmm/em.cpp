@@ -1,0 +1,259 @@
+// Parameters from sums, what happens to components that collapse, and the EM iteration.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "../../base/finite.hpp"
+#include "../../base/random.hpp"
+#include "../../base/threads.hpp"
+#include "factor.hpp"
+#include "gmm.hpp"
+
+namespace coterie::gmm {
+namespace {
+
+constexpr double kTwoPi = 6.283185307179586476925286766559;
+constexpr double kNothing = 10 * std::numeric_limits<double>::epsilon();  // added to N_c: none is zero
+
+void insert_once(std::vector<index>& list, index c) {
+  const auto at = std::lower_bound(list.begin(), list.end(), c);
+  if (at == list.end() || *at != c) list.insert(at, c);
+}
+
+template <class T>
+class Em {
+ public:
+  Em(const View<T>& x, const double* weights, const Columns& columns, const Options& options, Model& model)
+      : x_(x),
+        weights_(weights),
+        columns_(columns),
+        options_(options),
+        m_(model),
+        d_(model.depth),
+        total_(total_weight(weights, x.rows)) {
+    for (const double v : columns.variance) variance_ += v / static_cast<double>(d_);
+    if (m_.type != Covariance::tied) return;
+    // sum w x x^T about the shift, once and for all.
+    products_ = gather<T>(x, weights, columns.mean, Covariance::full, 1, {}, columns.mean, options.n_threads);
+  }
+
+  Result start(const Given<T>& given) {
+    const Values nowhere(static_cast<std::size_t>(m_.k * d_), 0.0);
+    Sums sums = gather(x_, weights_, columns_.mean, Covariance::tied, m_.k, given, nowhere, options_.n_threads);
+    if (m_.type != Covariance::tied) {
+      for (index c = 0; c < m_.k; ++c)
+        for (index f = 0; f < d_; ++f)
+          sums.centers[c * d_ + f] += sums.s1[c * d_ + f] / (sums.n[c] + kNothing);
+      sums = gather(x_, weights_, columns_.mean, m_.type, m_.k, given, sums.centers, options_.n_threads);
+    }
+    estimate(sums, total_);
+    return result_;
+  }
+
+  Result fit(double before) {
+    set_constants(m_);
+    for (index i = 0; i < options_.max_iter && !result_.converged; ++i) {
+      const Sums sums = expect(x_, weights_, columns_.mean, m_, options_.n_threads);
+      const double bound = sums.log_likelihood / total_, change = bound - before;
+      estimate(sums, 0);
+      set_constants(m_);
+      result_.lower_bounds.push_back(bound);
+      before = bound;
+      result_.converged = std::abs(change) < options_.tol;
+      if (options_.progress && options_.progress(i, bound, change)) break;
+    }
+    return result_;
+  }
+
+ private:
+  // The M-step. whole: what the N_c are shares of; 0: their sum.
+  void estimate(const Sums& s, double whole) {
+    double sum = 0;
+    for (const double n : s.n) sum += n + kNothing;
+    for (index c = 0; c < m_.k; ++c) {
+      const double n = s.n[c] + kNothing;
+      m_.weights[c] = n / (whole > 0 ? whole : sum);
+      for (index f = 0; f < d_; ++f)
+        m_.means[c * d_ + f] = s.centers[c * d_ + f] + s.s1[c * d_ + f] / n;
+    }
+    if (m_.type == Covariance::tied) return estimate_tied(s);
+    std::vector<char> fine(static_cast<std::size_t>(m_.k));
+    const double work = static_cast<double>(m_.k * d_ * d_) * static_cast<double>(d_);
+    threads::parallel_blocks(m_.k, threads::worth(work, options_.n_threads), [&](index c, int) {
+      covariance(s, c);
+      fine[c] = factor(c);
+    });
+    for (index c = 0; c < m_.k; ++c)
+      if (!fine[c]) rescue(c, s.worst);
+  }
+
+  double* covariance_of(index c) { return m_.covariances.data() + c * line(); }
+  index line() const {  // values a component's covariance takes
+    return m_.type == Covariance::full ? d_ * d_ : m_.type == Covariance::diag ? d_ : 1;
+  }
+
+  void covariance(const Sums& s, index c) {
+    const double n = s.n[c] + kNothing;
+    double* to = covariance_of(c);
+    const auto delta = [&](index f) { return s.s1[c * d_ + f] / n; };
+    if (m_.type == Covariance::full) {
+      const index stride = square_stride(d_);
+      const double* s2 = s.s2.data() + c * stride * stride;
+      for (index i = 0; i < d_; ++i) {
+        for (index j = 0; j <= i; ++j)
+          to[i * d_ + j] = to[j * d_ + i] = s2[i * stride + j] / n - delta(i) * delta(j);
+        to[i * d_ + i] += options_.reg_covar;
+      }
+      return;
+    }
+    double mean = 0;
+    for (index f = 0; f < d_; ++f) {
+      const double v = s.s2[c * d_ + f] / n - delta(f) * delta(f) + options_.reg_covar;
+      if (m_.type == Covariance::diag) to[f] = v;
+      mean += v / static_cast<double>(d_);
+    }
+    if (m_.type == Covariance::spherical) to[0] = mean;
+  }
+
+  void estimate_tied(const Sums& s) {
+    const index stride = square_stride(d_);
+    for (index i = 0; i < d_; ++i) {
+      for (index j = 0; j <= i; ++j) {
+        double between = 0;
+        for (index c = 0; c < m_.k; ++c)
+          between += (s.n[c] + kNothing) * (m_.means[c * d_ + i] - products_.centers[i]) *
+                     (m_.means[c * d_ + j] - products_.centers[j]);
+        m_.covariances[i * d_ + j] = m_.covariances[j * d_ + i] =
+            (products_.s2[i * stride + j] - between) / total_;
+      }
+      m_.covariances[i * d_ + i] += options_.reg_covar;
+    }
+    if (inverse_cholesky(m_.covariances.data(), d_, m_.factors.data())) return;
+    lift(0);
+  }
+
+  // Is it nothing but rounding that is left of a variance, given that of all rows?
+  bool vanished(double variance, double of_all) const {
+    return !(variance > 8 * std::numeric_limits<double>::epsilon() * of_all) || !(variance > 0) ||
+           !std::isfinite(variance);
+  }
+
+  double mean_variance(index c) {
+    if (m_.type == Covariance::spherical) return *covariance_of(c);
+    double mean = 0;
+    const index step = m_.type == Covariance::diag ? 1 : d_ + 1;
+    for (index f = 0; f < d_; ++f) mean += covariance_of(c)[f * step] / static_cast<double>(d_);
+    return mean;
+  }
+
+  // Factors from covariances; false where the component has collapsed.
+  bool factor(index c) {
+    const double* s = covariance_of(c);
+    if (m_.type == Covariance::full)
+      return !vanished(mean_variance(c), variance_) && inverse_cholesky(s, d_, &m_.factors[c * d_ * d_]);
+    for (index f = 0; f < line(); ++f) {
+      const double of_all = m_.type == Covariance::diag ? columns_.variance[f] : variance_;
+      if (vanished(s[f], of_all)) return false;
+      m_.factors[c * line() + f] = 1 / std::sqrt(s[f]);
+    }
+    return true;
+  }
+
+  // A share of the component's own variance on top, or of that of all rows, until it can be inverted.
+  void lift(index c) {
+    double unit = mean_variance(c);
+    if (vanished(unit, variance_)) unit = variance_ > 0 ? variance_ : 1;
+    const index values = m_.type == Covariance::tied ? d_ * d_ : line();
+    const index step = m_.type == Covariance::full || m_.type == Covariance::tied ? d_ + 1 : 1;
+    double* s = covariance_of(c);
+    for (index e = 0; e < values; ++e)
+      if (!std::isfinite(s[e])) s[e] = 0;
+    for (double share = 1e-8;; share *= 100) {
+      for (index e = 0; e < values; e += step) s[e] = std::max(s[e], 0.0) + share * unit;
+      if (m_.type == Covariance::tied ? inverse_cholesky(s, d_, m_.factors.data()) : factor(c)) break;
+    }
+    insert_once(result_.regularised, c);
+  }
+
+  // A component that has shrunk to less than a point starts again where the model explains X worst, with
+  // the variances of all rows; once. One that is merely flat is lifted.
+  void rescue(index c, index worst) {
+    const bool flat = !vanished(mean_variance(c), variance_);
+    const bool again = std::binary_search(result_.reseeded.begin(), result_.reseeded.end(), c);
+    if (flat || again || worst < 0) return lift(c);
+    index row = worst;
+    if (last_worst_ == worst)  // taken by another: any row
+      row = static_cast<index>(uniform(0, static_cast<std::uint64_t>(c), 0) * static_cast<double>(x_.rows));
+    last_worst_ = worst;
+    insert_once(result_.reseeded, c);
+    for (index f = 0; f < d_; ++f) m_.means[c * d_ + f] = static_cast<double>(x_.row(row)[f]);
+    double* s = covariance_of(c);
+    std::fill(s, s + line(), 0.0);
+    const index step = m_.type == Covariance::full ? d_ + 1 : 1;
+    for (index f = 0; f * step < line(); ++f)
+      s[f * step] = options_.reg_covar + (m_.type == Covariance::spherical ? variance_ : columns_.variance[f]);
+    const double share = 1 / static_cast<double>(m_.k);
+    for (index q = 0; q < m_.k; ++q) m_.weights[q] *= 1 - share;
+    m_.weights[c] += share;
+    if (!factor(c)) lift(c);
+  }
+
+  const View<T>& x_;
+  const double* weights_;
+  const Columns& columns_;
+  const Options& options_;
+  Model& m_;
+  const index d_;
+  const double total_;
+  double variance_ = 0;  // mean over the columns
+  Sums products_;
+  Result result_;
+  index last_worst_ = -1;
+};
+
+}  // namespace
+
+index factors_of(Covariance type, index k, index depth) {
+  switch (type) {
+    case Covariance::full: return k * depth * depth;
+    case Covariance::tied: return depth * depth;
+    case Covariance::diag: return k * depth;
+    default: return k;
+  }
+}
+
+void set_constants(Model& m) {
+  const index d = m.depth;
+  const double normal = static_cast<double>(d) / 2 * std::log(kTwoPi);
+  m.constants.resize(static_cast<std::size_t>(m.k));
+  for (index c = 0; c < m.k; ++c) {
+    double log_det = 0;
+    for (index f = 0; f < d; ++f) {
+      if (m.type == Covariance::full) log_det += std::log(m.factors[(c * d + f) * d + f]);
+      else if (m.type == Covariance::tied) log_det += std::log(m.factors[f * d + f]);
+      else log_det += std::log(m.factors[m.type == Covariance::diag ? c * d + f : c]);
+    }
+    m.constants[c] = std::log(m.weights[c]) + log_det - normal;
+  }
+}
+
+template <class T>
+Result start(const View<T>& x, const double* weights, const Columns& columns, const Given<T>& given,
+             const Options& options, Model& model) {
+  return Em<T>(x, weights, columns, options, model).start(given);
+}
+
+template <class T>
+Result fit(const View<T>& x, const double* weights, const Columns& columns, double before,
+           const Options& options, Model& model) {
+  return Em<T>(x, weights, columns, options, model).fit(before);
+}
+
+#define COTERIE_INSTANTIATE(T)                                                                            \
+  template Result start<T>(const View<T>&, const double*, const Columns&, const Given<T>&, const Options&, \
+                           Model&);                                                                       \
+  template Result fit<T>(const View<T>&, const double*, const Columns&, double, const Options&, Model&);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::gmm
