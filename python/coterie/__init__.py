@@ -19,9 +19,23 @@ import platform
 import numpy as _np
 
 from coterie._seeding import kmeans_plus_plus
+from coterie.anomaly import GaussianAnomalyDetector
+from coterie.bayesian_gmm import BayesianGaussianMixture
+from coterie.gmm import GaussianMixture
 from coterie.kmeans import KMeans, kmeans_assign
+from coterie.selection import select_n_components
 
-__all__ = ["KMeans", "__version__", "kmeans_assign", "kmeans_plus_plus", "show_config"]
+__all__ = [
+    "BayesianGaussianMixture",
+    "GaussianAnomalyDetector",
+    "GaussianMixture",
+    "KMeans",
+    "__version__",
+    "kmeans_assign",
+    "kmeans_plus_plus",
+    "select_n_components",
+    "show_config",
+]
 
 __version__: str = _core.config()["version"]
 
