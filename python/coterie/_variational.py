@@ -18,7 +18,7 @@ from coterie._special import digamma, gammaln
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from coterie._mixture import Data
+    from coterie._mixture_run import Data
 
 NOTHING = 10 * np.finfo(np.float64).eps  # added to the weight of a component: none is zero
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from coterie import _core
 from coterie import _variational as vb
-from coterie._mixture import (
+from coterie._mixture import Mixture
+from coterie._mixture_run import (
     Data,
-    Mixture,
     MixtureInfo,
     Options,
     Run,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie import _core
-from coterie._mixture import (
+from coterie._mixture import Mixture
+from coterie._mixture_run import (
     Data,
-    Mixture,
     MixtureInfo,
     Options,
     Run,
