@@ -177,17 +177,23 @@ py::tuple sums_of(const gmm::Sums& s) {
 
 py::tuple expect(const py::object& X, const py::object& sample_weight, const Array<double>& shift,
                  const std::string& type, const Array<double>& means, const Array<double>& factors,
-                 const Array<double>& constants, int n_threads) {
+                 const Array<double>& constants, Array<std::uint16_t> groups, int n_threads) {
   return visit_dense(X, [&](const auto& x) {
     const double* w = weights1d(sample_weight, x.rows);
     Model m = model_of(type, means, factors, x.cols);
     set_constants(m, py::none(), constants);
+    std::uint16_t* guess = out1d(groups, "groups", x.rows);
+    for (index i = 0; i < x.rows; ++i)
+      if (guess[i] >= m.k) refuse("groups", "components below n_components", guess[i]);
     const Values about = values(shift, "shift", x.cols);
     const int team = threads1(n_threads);
     gmm::Sums sums;
     {
       py::gil_scoped_release nogil;
-      sums = gmm::expect(x, w, about, m, team);
+      gmm::Groups order(x.rows);
+      std::copy_n(guess, x.rows, order.data());
+      sums = gmm::expect(x, w, about, m, order, team);
+      std::copy_n(order.data(), x.rows, guess);
     }
     return sums_of(sums);
   });
@@ -224,7 +230,7 @@ void gmm(py::module_& m) {
   m.def("gmm_score", score, "X"_a, "covariance_type"_a, "weights"_a, "means"_a, "factors"_a, "constants"_a,
         "log_density"_a, "responsibilities"_a, "labels"_a, "n_threads"_a);
   m.def("gmm_expect", expect, "X"_a, "sample_weight"_a, "shift"_a, "covariance_type"_a, "means"_a,
-        "factors"_a, "constants"_a, "n_threads"_a);
+        "factors"_a, "constants"_a, "groups"_a.noconvert(), "n_threads"_a);
   m.def("gmm_gather", gather, "X"_a, "sample_weight"_a, "shift"_a, "covariance_type"_a, "given"_a,
         "centers"_a, "n_threads"_a);
 }

@@ -128,7 +128,10 @@ struct MixtureTask {
   T* z;                // scratch: as many values as (depth + 4) lines of the block
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
   T* whitened;         // gauss_whiten: the panels, in place
-  double *n, *s1, *s2;  // scatter: totals, added to
+  const std::int32_t* hints;  // two components a panel to look at first, or null
+  T cut;                      // logits further below the best need not be exact
+  std::int32_t* active;  // scatter: scratch, n_panels
+  double *n, *s1, *s2;   // scatter: totals, added to
 };
 
 // k lines of logits to responsibilities (engine/leaf/gauss.hpp).
@@ -137,7 +140,9 @@ struct SoftmaxTask {
   T* logits;
   std::int64_t ld, rows, k;  // rows: a multiple of the width
   const T* weights;          // rows
+  T lowest;                  // of what counts, less the best: -708 (float: -87) or above
   T *log_sums, *entropies;   // rows, out
+  std::int32_t* labels;      // rows, out
 };
 
 template <class T>

@@ -150,6 +150,7 @@ def gmm_expect(
     means: NDArray[np.float64],
     factors: NDArray[np.float64],
     constants: NDArray[np.float64],
+    groups: NDArray[np.uint16],
     n_threads: int,
 ) -> Sums: ...
 def gmm_gather(

@@ -285,6 +285,7 @@ class BayesianGaussianMixture(Mixture):
     def _iterate(self, data: Data, options: Options, state: State, before: float) -> Run:
         kind, bounds, converged = options.covariance_type, [], False
         posterior, prior, products = state
+        groups = np.zeros(len(data.rows), dtype=np.uint16)  # the core's guess, from pass to pass
         for iteration in range(options.max_iter):
             sums = _core.gmm_expect(
                 data.rows,
@@ -294,6 +295,7 @@ class BayesianGaussianMixture(Mixture):
                 posterior.means,
                 posterior.factors,
                 vb.constants(posterior, kind),
+                groups,
                 data.n_threads,
             )
             moments = vb.moments(sums, data, kind, options.reg_covar, products)

@@ -52,8 +52,9 @@ class Em {
 
   Result fit(double before) {
     set_constants(m_);
+    Groups groups(x_.rows, 0);
     for (index i = 0; i < options_.max_iter && !result_.converged; ++i) {
-      const Sums sums = expect(x_, weights_, columns_.mean, m_, options_.n_threads);
+      const Sums sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads);
       const double bound = sums.log_likelihood / total_, change = bound - before;
       estimate(sums, 0);
       set_constants(m_);

@@ -14,6 +14,7 @@
 #include <functional>
 #include <vector>
 
+#include "../../base/buffer.hpp"
 #include "../../base/view.hpp"
 
 namespace coterie::gmm {
@@ -43,10 +44,16 @@ struct Sums {
 };
 inline index square_stride(index depth) { return (depth + 3) / 4 * 4; }
 
-// shift: d values amid the data. Throws std::invalid_argument where a row has no finite density.
+// A guess at every row's component, in and out: rows are worked on in this order within their shard, so that
+// components out of reach are given up early and zeros are not summed. At first all zero.
+using Groups = Buffer<std::uint16_t>;
+
+// shift: d values amid the data. Responsibilities below e^-50 (float: e^-35) of the
+// largest are taken as zero. Throws
+// std::invalid_argument where a row has no finite density.
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            int n_threads);
+            Groups& groups, int n_threads);
 
 // The sums for given responsibilities, n x k, or labels (negative: none; null: all zero), about `centers`
 // (k x d).

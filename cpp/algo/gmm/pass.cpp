@@ -16,6 +16,10 @@ namespace {
 
 constexpr index kBlockBytes = 1 << 17;  // packed rows of a block: they stay in the L2 cache
 constexpr index kMaxRows = 512;
+// Responsibilities this far below the largest count for nothing: e^-50 = 2e-22, of which a million rows do
+// not change the last digit of a component that holds a single row; float sums have fewer digits to lose.
+template <class T>
+constexpr double kCut = sizeof(T) == 4 ? 35 : 50;
 
 // Blocks and shards depend on the shapes alone.
 struct Plan {
@@ -107,26 +111,37 @@ struct Scratch {
         weights(plan.rows),
         log_sums(plan.rows),
         entropies(plan.rows),
-        whitened(tied ? plan.rows * depth : 0) {}
-  Buffer<T> panels, z, logits, weights, log_sums, entropies, whitened;
-  index rows = 0;  // of the block at hand, and its panels
-  index n_panels = 0;
+        whitened(tied ? plan.rows * depth : 0),
+        picked(isa::kernels<T>().mr * depth),
+        labels(plan.rows),
+        hints(2 * plan.rows),
+        active(plan.rows) {}
+  Buffer<T> panels, z, logits, weights, log_sums, entropies, whitened, picked;
+  Buffer<std::int32_t> labels, hints, active, order;
+  index first = 0, rows = 0, n_panels = 0;  // the block at hand
+  const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
+  index row(index r) const { return first + (at ? at[r] : r); }
 };
 
-// Packs rows [first, first + rows) and their weights; padding weighs nothing.
+// Packs the block's rows and their weights; padding weighs nothing.
 template <class T>
-void load_block(const View<T>& x, const double* weights, index first, index rows, const T* shift,
-                Scratch<T>& s) {
+void load_block(const View<T>& x, const double* weights, const T* shift, Scratch<T>& s) {
   const Kernels<T>& kernels = isa::kernels<T>();
-  const index mr = kernels.mr;
-  s.rows = rows;
-  s.n_panels = (rows + mr - 1) / mr;
-  Buffer<T> norms(mr);
-  for (index p = 0; p < s.n_panels; ++p)
-    kernels.pack_lanes(x.row(first + p * mr), x.stride, rows - p * mr, x.cols, x.readable(first + p * mr),
-                       shift, s.panels.data() + p * mr * x.cols, norms.data());
+  const index mr = kernels.mr, depth = x.cols;
+  s.n_panels = (s.rows + mr - 1) / mr;
+  for (index p = 0; p < s.n_panels; ++p) {
+    const index row = s.first + p * mr, count = std::min(mr, s.rows - p * mr);
+    T *panel = s.panels.data() + p * mr * depth, *norms = s.log_sums.data();  // norms: not needed
+    if (s.at == nullptr) {
+      kernels.pack_lanes(x.row(row), x.stride, count, depth, x.readable(row), shift, panel, norms);
+      continue;
+    }
+    for (index r = 0; r < count; ++r)
+      std::copy_n(x.row(s.row(p * mr + r)), depth, s.picked.data() + r * depth);
+    kernels.pack_lanes(s.picked.data(), depth, count, depth, count * depth, shift, panel, norms);
+  }
   for (index r = 0; r < s.n_panels * mr; ++r)
-    s.weights[r] = r < rows ? (weights ? static_cast<T>(weights[first + r]) : T(1)) : T(0);
+    s.weights[r] = r < s.rows ? (weights ? static_cast<T>(weights[s.row(r)]) : T(1)) : T(0);
 }
 
 template <class T>
@@ -138,21 +153,32 @@ MixtureTask<T> task_of(Scratch<T>& s, index depth, index k) {
   t.k = k;
   t.z = s.z.data();
   t.logits = s.logits.data();
+  t.active = s.active.data();
   return t;
 }
 
+// groups: a guess at every row's component, or null; all logits are exact then.
 template <class T>
-void score_block(const Packed<T>& m, Scratch<T>& s) {
+void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
+  const index mr = m.kernels.mr;
   MixtureTask<T> t = task_of(s, m.depth, m.k);
   t.means = m.means.data();
   t.factors = m.factors.data();
   t.factor_size = m.factor_size;
   t.constants = m.constants.data();
   t.scale = m.scale.data();
+  t.cut = groups ? T(kCut<T>) : kHuge<T>;
+  if (groups) {
+    for (index p = 0; p < s.n_panels; ++p) {
+      s.hints[2 * p] = (*groups)[s.row(p * mr)];
+      s.hints[2 * p + 1] = (*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)];
+    }
+    t.hints = s.hints.data();
+  }
   if (m.type == Covariance::full) return m.kernels.gauss_full(t);
   if (m.type == Covariance::diag) return m.kernels.gauss_diag(t);
   if (m.type == Covariance::tied) {
-    std::copy_n(s.panels.data(), s.n_panels * m.kernels.mr * m.depth, s.whitened.data());
+    std::copy_n(s.panels.data(), s.n_panels * mr * m.depth, s.whitened.data());
     t.whitened = s.whitened.data();
     m.kernels.gauss_whiten(t);
     t.panels = s.whitened.data();
@@ -161,10 +187,21 @@ void score_block(const Packed<T>& m, Scratch<T>& s) {
 }
 
 template <class T>
-void weigh_block(const Packed<T>& m, Scratch<T>& s) {
+void weigh_block(const Packed<T>& m, double lowest, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
-  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), s.log_sums.data(),
-                     s.entropies.data()});
+  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), T(-lowest), s.log_sums.data(),
+                     s.entropies.data(), s.labels.data()});
+}
+
+// Rows [begin, end) by their group, ascending within one: panels of rows that belong together let most
+// components be given up early, and leave most responsibilities exactly zero.
+template <class T>
+void sort_shard(const Groups& groups, index begin, index end, index k, Scratch<T>& s) {
+  if (s.order.size() < end - begin) s.order = Buffer<std::int32_t>(end - begin);
+  std::vector<std::int32_t> at(static_cast<std::size_t>(k) + 1, 0);
+  for (index i = begin; i < end; ++i) ++at[groups[i] + 1];
+  for (index c = 0; c < k; ++c) at[c + 1] += at[c];
+  for (index i = begin; i < end; ++i) s.order[at[groups[i]]++] = static_cast<std::int32_t>(i - begin);
 }
 
 // Sums of one shard.
@@ -175,13 +212,15 @@ struct Partial {
 };
 
 template <class T>
-void add_scores(const View<T>& x, index first, double base, const Scratch<T>& s, Partial& sums) {
+void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& groups, Partial& sums) {
   for (index r = 0; r < s.rows; ++r) {
+    const index row = s.row(r);
     const double log_sum = base + static_cast<double>(s.log_sums[r]), w = static_cast<double>(s.weights[r]);
-    if (!std::isfinite(log_sum)) refuse_values(x, first + r);
+    if (!std::isfinite(log_sum)) refuse_values(x, row);
     sums.log_likelihood += w * log_sum;
     sums.entropy += w * static_cast<double>(s.entropies[r]);
-    if (log_sum < sums.least && w > 0) sums.least = log_sum, sums.worst = first + r;
+    if (log_sum < sums.least && w > 0) sums.least = log_sum, sums.worst = row;
+    groups[row] = static_cast<std::uint16_t>(std::min(s.labels[r], 65535));
   }
 }
 
@@ -202,11 +241,11 @@ void scatter(Covariance type, MixtureTask<T> t, const T* means, const Partial& s
   else kernels.scatter_diag(t);
 }
 
-// fill(first, scratch, partial) packs and weighs a block of rows; here its rows are summed. means: less the
-// shift, in T; what they stand for goes to `centers`.
+// fill(scratch, partial) weighs a block of rows that is packed; here its rows are summed. means: less the
+// shift, in T; what they stand for goes to `centers`. groups: how to order rows, or null.
 template <class T, class Fill>
 Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k, const T* shift,
-              const T* means, int n_threads, const Fill& fill) {
+              const T* means, const Groups* groups, int n_threads, const Fill& fill) {
   const index depth = x.cols, extra = s2_size(type, k, depth), size = k * (depth + 1) + extra;
   const Plan plan = Plan::of(x.rows, depth, k, size, isa::kernels<T>());
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
@@ -220,10 +259,14 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
     double* at = memory.data() + shard * size;
     Partial p{at, at + k, at + k * (depth + 1)};
     Scratch<T>& s = scratch[thread];
-    const index end = std::min(x.rows, (shard + 1) * plan.shard_rows);
-    for (index i = shard * plan.shard_rows; i < end; i += plan.rows) {
-      load_block(x, weights, i, std::min(plan.rows, end - i), shift, s);
-      fill(i, s, p);
+    const index begin = shard * plan.shard_rows, end = std::min(x.rows, begin + plan.shard_rows);
+    if (groups) sort_shard(*groups, begin, end, k, s);
+    for (index i = begin; i < end; i += plan.rows) {
+      s.first = groups ? begin : i;
+      s.at = groups ? s.order.data() + (i - begin) : nullptr;
+      s.rows = std::min(plan.rows, end - i);
+      load_block(x, weights, shift, s);
+      fill(s, p);
       scatter(type, task_of(s, depth, k), means, p);
       if (thread == 0 && interrupt::pending()) throw Interrupted();
     }
@@ -253,13 +296,13 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
 
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            int n_threads) {
+            Groups& groups, int n_threads) {
   const Packed<T> packed(model, shift);
-  return sum_pass(x, weights, model.type, model.k, packed.shift.data(), packed.means.data(), n_threads,
-                  [&](index first, Scratch<T>& s, Partial& sums) {
-                    score_block(packed, s);
-                    weigh_block(packed, s);
-                    add_scores(x, first, packed.base, s, sums);
+  return sum_pass(x, weights, model.type, model.k, packed.shift.data(), packed.means.data(), &groups,
+                  n_threads, [&](Scratch<T>& s, Partial& sums) {
+                    score_block(packed, &groups, s);
+                    weigh_block(packed, kCut<T>, s);
+                    add_scores(x, packed.base, s, groups, sums);
                   });
 }
 
@@ -272,18 +315,18 @@ Sums gather(const View<T>& x, const double* weights, const Values& shift, Covari
   for (index c = 0; c < k; ++c)
     for (index f = 0; f < depth; ++f)
       means[c * depth + f] = static_cast<T>(centers[c * depth + f] - double(about[f]));
-  return sum_pass(x, weights, type, k, about.data(), means.data(), n_threads,
-                  [&](index first, Scratch<T>& s, Partial&) {
+  return sum_pass(x, weights, type, k, about.data(), means.data(), nullptr, n_threads,
+                  [&](Scratch<T>& s, Partial&) {
                     const index rows = s.n_panels * isa::kernels<T>().mr;
                     std::fill_n(s.logits.data(), k * rows, T(0));
                     for (index r = 0; r < s.rows; ++r) {
                       if (given.responsibilities == nullptr) {
-                        const index c = given.labels ? given.labels[first + r] : 0;
+                        const index c = given.labels ? given.labels[s.first + r] : 0;
                         if (c >= 0) s.logits[c * rows + r] = s.weights[r];
                         continue;
                       }
                       for (index c = 0; c < k; ++c)
-                        s.logits[c * rows + r] = given.responsibilities[(first + r) * k + c] * s.weights[r];
+                        s.logits[c * rows + r] = given.responsibilities[(s.first + r) * k + c] * s.weights[r];
                     }
                   });
 }
@@ -303,31 +346,26 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
   for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth, model.type == Covariance::tied);
   threads::parallel_blocks((x.rows + plan.rows - 1) / plan.rows, n_threads, [&](index b, int thread) {
     Scratch<T>& s = scratch[thread];
-    const index first = b * plan.rows;
-    load_block<T>(x, nullptr, first, std::min(plan.rows, x.rows - first), packed.shift.data(), s);
-    score_block(packed, s);
+    s.first = b * plan.rows;
+    s.rows = std::min(plan.rows, x.rows - s.first);
+    load_block<T>(x, nullptr, packed.shift.data(), s);
+    score_block<T>(packed, nullptr, s);
+    weigh_block(packed, sizeof(T) == 4 ? 87 : 708, s);
     const index rows = s.n_panels * packed.kernels.mr;
-    if (out.labels) {
-      std::fill_n(out.labels + first, s.rows, 0);
-      for (index c = 1; c < k; ++c)
-        for (index r = 0; r < s.rows; ++r) {
-          std::int32_t& best = out.labels[first + r];
-          if (s.logits[c * rows + r] > s.logits[best * rows + r]) best = static_cast<std::int32_t>(c);
-        }
-    }
-    weigh_block(packed, s);
     for (index r = 0; r < s.rows; ++r) {
+      const index row = s.first + r;
       const double log_sum = packed.base + static_cast<double>(s.log_sums[r]);
-      if (!std::isfinite(log_sum)) refuse_values(x, first + r);
-      if (out.log_density) out.log_density[first + r] = log_sum;
+      if (!std::isfinite(log_sum)) refuse_values(x, row);
+      if (out.log_density) out.log_density[row] = log_sum;
+      if (out.labels) out.labels[row] = s.labels[r];
       for (index c = 0; out.responsibilities && c < k; ++c)
-        out.responsibilities[(first + r) * k + c] = s.logits[c * rows + r];
+        out.responsibilities[row * k + c] = s.logits[c * rows + r];
     }
   });
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                          \
-  template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, int);             \
+  template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, int);    \
   template Sums gather<T>(const View<T>&, const double*, const Values&, Covariance, index,              \
                           const Given<T>&, const Values&, int);                                         \
   template void score<T>(const View<T>&, const Model&, const Scores<T>&, int);

@@ -13,18 +13,18 @@ template <>
 struct ExpLog<double> {
   static constexpr int mantissa = 52, exp_terms = 13, log_terms = 11;
   static constexpr std::int64_t bias = 1023;
-  static constexpr double lowest = -708, magic = 0x1.8p52;
+  static constexpr double magic = 0x1.8p52;
   static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
 };
 template <>
 struct ExpLog<float> {
   static constexpr int mantissa = 23, exp_terms = 7, log_terms = 5;
   static constexpr std::int32_t bias = 127;
-  static constexpr float lowest = -87, magic = 0x1.8p23f;
+  static constexpr float magic = 0x1.8p23f;
   static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
 };
 
-// e^x for lowest <= x <= 0; exactly 0 at `lowest`, which stands for all below.
+// e^x for -708 <= x <= 0 (float: -87), where the result is a normal number.
 template <class T>
 COTERIE_INLINE Vec<T> exp_of(Vec<T> x) {
   using E = ExpLog<T>;
@@ -37,8 +37,7 @@ COTERIE_INLINE Vec<T> exp_of(Vec<T> x) {
   Vec<T> p = splat(reciprocal[E::exp_terms]);
 #pragma GCC unroll 16
   for (int i = E::exp_terms - 1; i >= 0; --i) p = madd(p, r, splat(reciprocal[i]));
-  const Vec<T> power = (Vec<T>)((VecInt<T>)p + ((VecInt<T>)shifted << E::mantissa));
-  return (Vec<T>)((VecInt<T>)power & (VecInt<T>)(x > splat(E::lowest)));
+  return (Vec<T>)((VecInt<T>)p + ((VecInt<T>)shifted << E::mantissa));
 }
 
 // ln s for s >= 1, finite.

@@ -18,82 +18,117 @@ template <class T>
 using Panel = Vec<T>[NV];
 
 template <class T>
-COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c, const Panel<T>& squares) {
+COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c, const Panel<T>& squares,
+                               Panel<T>& top) {
   T* to = t.logits + c * t.n_panels * MR<T> + panel * MR<T>;
   const Vec<T> constant = broadcast(t.constants + c), scale = broadcast(t.scale + c);
-  for (int i = 0; i < NV; ++i) store(to + i * width<T>, madd(scale, squares[i], constant));
+  for (int i = 0; i < NV; ++i) {
+    const Vec<T> logit = madd(scale, squares[i], constant);
+    store(to + i * width<T>, logit);
+    top[i] = higher(top[i], logit);
+  }
 }
 
-// One panel's |T z|^2. factor: GN rows of T at a time, column by column, up to the diagonal.
+// Is no row of the panel within t.cut of the best it has so far, even if nothing more were added?
 template <class T>
-COTERIE_INLINE void triangle(const T* z, const T* factor, index depth, Panel<T>& squares) {
-  for (index j = 0; j < depth; j += GN) {
-    const index below = j + GN < depth ? j + GN : depth;
+COTERIE_INLINE bool hopeless(const MixtureTask<T>& t, index c, const Panel<T>& squares, const Panel<T>& top) {
+  const Vec<T> constant = broadcast(t.constants + c), scale = broadcast(t.scale + c), cut = splat(t.cut);
+  bool some = false;
+#pragma GCC unroll 8
+  for (int i = 0; i < NV; ++i)
+    some = some || any_not_greater(top[i] - cut, madd(scale, squares[i], constant));
+  return !some;
+}
+
+// |T z|^2 of one panel, GN rows of T at a time up to the diagonal, each z formed when it is first needed.
+template <class T>
+COTERIE_INLINE void squares_full(const MixtureTask<T>& t, const T* x, index c, const Panel<T>& top,
+                                 Panel<T>& squares) {
+  const T *factor = t.factors + c * t.factor_size, *means = t.means + c * t.depth;
+  for (index j = 0; j < t.depth; j += GN) {
+    const index below = j + GN < t.depth ? j + GN : t.depth;
+    for (index f = j; f < below; ++f) {
+      const Vec<T> mean = broadcast(means + f);
+#pragma GCC unroll 8
+      for (int i = 0; i < NV; ++i)
+        store(t.z + f * MR<T> + i * width<T>, load(x + f * MR<T> + i * width<T>) - mean);
+    }
     Vec<T> y[GN][NV] = {};
-    tile<T>(z, PanelColumns<T, GN>{factor}, below, y);
+    tile<T>(t.z, PanelColumns<T, GN>{factor}, below, y);
     factor += below * GN;
 #pragma GCC unroll 4
     for (int q = 0; q < GN; ++q)
 #pragma GCC unroll 8
       for (int i = 0; i < NV; ++i) squares[i] = madd(y[q][i], y[q][i], squares[i]);
+    if (below < t.depth && hopeless(t, c, squares, top)) return;
   }
 }
 
+// The same for a diagonal (scaled) or identity T.
+template <class T, bool scaled>
+COTERIE_INLINE void squares_diagonal(const MixtureTask<T>& t, const T* x, index c, const Panel<T>& top,
+                                     Panel<T>& squares) {
+  constexpr index kStep = 8;  // features between two looks at the cut
+  const T *means = t.means + c * t.depth, *factors = t.factors + (scaled ? c * t.depth : 0);
+  Panel<T> other = {};  // a second chain: one would wait for itself
+  const auto add = [&](index f, Panel<T>& sum) __attribute__((always_inline)) {
+    const Vec<T> mean = broadcast(means + f);
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i) {
+      Vec<T> z = load(x + f * MR<T> + i * width<T>) - mean;
+      if (scaled) z *= broadcast(factors + f);
+      sum[i] = madd(z, z, sum[i]);
+    }
+  };
+  index f = 0;
+  while (f + 2 <= t.depth) {
+    const index end = f + kStep < t.depth ? f + kStep : t.depth;
+    for (; f + 2 <= end; f += 2) {
+      add(f, squares);
+      add(f + 1, other);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i) squares[i] += other[i], other[i] = Vec<T>{};
+    if (f + 2 <= t.depth && hopeless(t, c, squares, top)) return;
+  }
+  if (f < t.depth) add(f, squares);
+}
+
+enum class Shape { full, diag, plain };
+
+// Every component of every panel. A component that is out of reach for a whole panel is given up early, its
+// logit left above its true value but more than t.cut below the best. Hints: the components to look at
+// first, two a panel, so that what follows is given up soonest.
+template <class T, Shape shape>
+COTERIE_INLINE void gauss(const MixtureTask<T>& t) {
+  for (index p = 0; p < t.n_panels; ++p) {
+    const T* x = t.panels + p * t.depth * MR<T>;
+    const std::int32_t first = t.hints ? t.hints[2 * p] : -1, second = t.hints ? t.hints[2 * p + 1] : -1;
+    Panel<T> top;
+    for (int i = 0; i < NV; ++i) top[i] = splat(T(sizeof(T) == 4 ? -3e38 : -1e308));
+    const auto look = [&](index c) {
+      Panel<T> squares = {};
+      if constexpr (shape == Shape::full) squares_full<T>(t, x, c, top, squares);
+      else squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
+      put_logits<T>(t, p, c, squares, top);
+    };
+    if (first >= 0) look(first);
+    if (second >= 0 && second != first) look(second);
+    for (index c = 0; c < t.k; ++c)
+      if (c != first && c != second) look(c);
+  }
+}
 template <class T>
 void gauss_full(const MixtureTask<T>& t) {
-  const index triangle_size = t.factor_size;
-  for (index p = 0; p < t.n_panels; ++p) {
-    const T* x = t.panels + p * t.depth * MR<T>;
-    for (index c = 0; c < t.k; ++c) {
-      for (index f = 0; f < t.depth; ++f) {
-        const Vec<T> mean = broadcast(t.means + c * t.depth + f);
-#pragma GCC unroll 8
-        for (int i = 0; i < NV; ++i)
-          store(t.z + f * MR<T> + i * width<T>, load(x + f * MR<T> + i * width<T>) - mean);
-      }
-      Panel<T> squares = {};
-      triangle<T>(t.z, t.factors + c * triangle_size, t.depth, squares);
-      put_logits<T>(t, p, c, squares);
-    }
-  }
-}
-
-// Diagonal (scaled) or identity T: GN components share each read of x.
-template <class T, bool scaled>
-COTERIE_INLINE void gauss_diagonal(const MixtureTask<T>& t) {
-  for (index p = 0; p < t.n_panels; ++p) {
-    const T* x = t.panels + p * t.depth * MR<T>;
-    for (index c0 = 0; c0 < t.k; c0 += GN) {
-      index at[GN];
-      for (int q = 0; q < GN; ++q) at[q] = (c0 + q < t.k ? c0 + q : c0) * t.depth;
-      Panel<T> squares[GN] = {};
-#pragma GCC unroll 1
-      for (index f = 0; f < t.depth; ++f) {
-        Vec<T> v[NV];
-#pragma GCC unroll 8
-        for (int i = 0; i < NV; ++i) v[i] = load(x + f * MR<T> + i * width<T>);
-#pragma GCC unroll 4
-        for (int q = 0; q < GN; ++q) {
-          const Vec<T> mean = broadcast(t.means + at[q] + f);
-#pragma GCC unroll 8
-          for (int i = 0; i < NV; ++i) {
-            Vec<T> z = v[i] - mean;
-            if (scaled) z *= broadcast(t.factors + at[q] + f);
-            squares[q][i] = madd(z, z, squares[q][i]);
-          }
-        }
-      }
-      for (int q = 0; q < GN && c0 + q < t.k; ++q) put_logits<T>(t, p, c0 + q, squares[q]);
-    }
-  }
+  gauss<T, Shape::full>(t);
 }
 template <class T>
 void gauss_diag(const MixtureTask<T>& t) {
-  gauss_diagonal<T, true>(t);
+  gauss<T, Shape::diag>(t);
 }
 template <class T>
 void gauss_plain(const MixtureTask<T>& t) {
-  gauss_diagonal<T, false>(t);
+  gauss<T, Shape::plain>(t);
 }
 
 // The rows themselves through one triangle, in place: x <- T x, so that a covariance all components share
@@ -115,24 +150,38 @@ void gauss_whiten(const MixtureTask<T>& t) {
   }
 }
 
-// Logits to responsibilities times the row's weight, in place, and each row's ln sum exp and entropy
-// -sum r ln r. Weights of rows that are padding are zero.
+// Logits to responsibilities times the row's weight, in place; each row's ln sum exp, its entropy
+// -sum r ln r, and the component of highest logit (ties: the lowest). Logits t.lowest or more below the best
+// count for nothing. Weights of rows that are padding are zero.
 template <class T>
 void softmax(const SoftmaxTask<T>& t) {
-  const Vec<T> lowest = splat(ExpLog<T>::lowest);
+  const Vec<T> lowest = splat(t.lowest);
   for (index r = 0; r < t.rows; r += width<T>) {
     Vec<T> top = load(t.logits + r);
-    for (index c = 1; c < t.k; ++c) top = higher(top, load(t.logits + c * t.ld + r));
+    VecInt<T> best{};
+    for (index c = 1; c < t.k; ++c) {
+      const Vec<T> x = load(t.logits + c * t.ld + r);
+      best = select_less(top, x, splat(Int<T>(c)), best);
+      top = higher(top, x);
+    }
     Vec<T> sum{}, cross{};
     for (index c = 0; c < t.k; ++c) {
-      const Vec<T> x = higher(load(t.logits + c * t.ld + r) - top, lowest), e = exp_of<T>(x);
+      T* to = t.logits + c * t.ld + r;
+      const Vec<T> x = load(to) - top;
+      if (!any_not_greater(lowest, x)) {
+        store(to, Vec<T>{});
+        continue;
+      }
+      const Vec<T> within = higher(x, lowest);
+      const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & (VecInt<T>)(within > lowest));
       sum += e;
-      cross = madd(e, x, cross);
-      store(t.logits + c * t.ld + r, e);
+      cross = madd(e, within, cross);
+      store(to, e);
     }
     const Vec<T> log_sum = log_of<T>(sum), share = load(t.weights + r) / sum;
     store(t.log_sums + r, top + log_sum);
     store(t.entropies + r, log_sum - cross / sum);
+    store_int32(t.labels + r, best);
     for (index c = 0; c < t.k; ++c) {
       T* to = t.logits + c * t.ld + r;
       store(to, load(to) * share);

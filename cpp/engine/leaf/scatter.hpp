@@ -47,38 +47,44 @@ COTERIE_INLINE void pair_sums(const T* const (&a)[4], const T* const (&b)[kPairs
   }
 }
 
-// Sum of a component's line; its square roots, in full, go to `root`.
+COTERIE_INLINE float square_root(float v) { return __builtin_sqrtf(v); }
+COTERIE_INLINE double square_root(double v) { return __builtin_sqrt(v); }
+
+// The panels in which a component has any weight, and its total: what is zero is not summed.
 template <class T>
-COTERIE_INLINE double line_total(const T* rho, index rows, T* root) {
-  Vec<T> sum{};
-  for (index r = 0; r < rows; r += width<T>) sum += load(rho + r);
-  if (root)
-    for (index r = 0; r < rows; ++r) root[r] = __builtin_sqrt(rho[r]);
-  return lane_total<T>(sum);
-}
-template <>
-COTERIE_INLINE double line_total(const float* rho, index rows, float* root) {
-  Vec<float> sum{};
-  for (index r = 0; r < rows; r += width<float>) sum += load(rho + r);
-  if (root)
-    for (index r = 0; r < rows; ++r) root[r] = __builtin_sqrtf(rho[r]);
-  return lane_total<float>(sum);
+COTERIE_INLINE index active_panels(const MixtureTask<T>& t, index c, std::int32_t* active, double& total) {
+  const T* rho = t.logits + c * t.n_panels * MR<T>;
+  index count = 0;
+  for (index p = 0; p < t.n_panels; ++p) {
+    Vec<T> sum{};
+    for (int i = 0; i < NV; ++i) sum += load(rho + p * MR<T> + i * width<T>);
+    const double of_panel = lane_total<T>(sum);
+    if (of_panel == 0) continue;
+    total += of_panel;
+    active[count++] = std::int32_t(p);
+  }
+  return count;
 }
 
-// z = sqrt(rho) (x - mean), one line a feature; s1 on the way.
+// z = sqrt(rho) (x - mean) in the active panels, one line of `count` panels a feature; s1 on the way.
 template <class T>
-COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const T* root, double* s1) {
-  const index rows = t.n_panels * MR<T>;
+COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::int32_t* active, index count,
+                                   T* root, double* s1) {
+  const index rows = count * MR<T>;
+  for (index q = 0; q < count; ++q) {
+    const T* rho = t.logits + (c * t.n_panels + active[q]) * MR<T>;
+    for (int r = 0; r < MR<T>; ++r) root[q * MR<T> + r] = square_root(rho[r]);
+  }
   for (index f = 0; f < t.depth; ++f) {
     const Vec<T> mean = broadcast(t.means + c * t.depth + f);
     Vec<T> sum[NV] = {};
-    for (index p = 0; p < t.n_panels; ++p) {
-      const T* x = t.panels + (p * t.depth + f) * MR<T>;
+    for (index q = 0; q < count; ++q) {
+      const T* x = t.panels + (active[q] * t.depth + f) * MR<T>;
 #pragma GCC unroll 8
       for (int i = 0; i < NV; ++i) {
-        const Vec<T> weight = load(root + p * MR<T> + i * width<T>);
+        const Vec<T> weight = load(root + q * MR<T> + i * width<T>);
         const Vec<T> z = (load(x + i * width<T>) - mean) * weight;
-        store(t.z + f * rows + p * MR<T> + i * width<T>, z);
+        store(t.z + f * rows + q * MR<T> + i * width<T>, z);
         sum[i] = madd(z, weight, sum[i]);
       }
     }
@@ -87,17 +93,18 @@ COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const T* ro
   }
 }
 
-// s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines.
+// s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines of a block.
 template <class T>
 void scatter_full(const MixtureTask<T>& t) {
-  const index rows = t.n_panels * MR<T>, stride = (t.depth + 3) / 4 * 4;
-  T* root = t.z + stride * rows;
-  for (index e = t.depth * rows; e < stride * rows; ++e) t.z[e] = T(0);
+  const index stride = (t.depth + 3) / 4 * 4;
+  T* root = t.z + stride * t.n_panels * MR<T>;
   for (index c = 0; c < t.k; ++c) {
-    const double total = line_total<T>(t.logits + c * rows, rows, root);
-    if (total == 0) continue;
+    double total = 0;
+    const index count = active_panels<T>(t, c, t.active, total), rows = count * MR<T>;
+    if (count == 0) continue;
     t.n[c] += total;
-    weighted_lines<T>(t, c, root, t.s1 + c * t.depth);
+    weighted_lines<T>(t, c, t.active, count, root, t.s1 + c * t.depth);
+    for (index e = t.depth * rows; e < stride * rows; ++e) t.z[e] = T(0);
     double* s2 = t.s2 + c * stride * stride;
     for (index i = 0; i < stride; i += 4) {
       const T* const a[4] = {t.z + i * rows, t.z + (i + 1) * rows, t.z + (i + 2) * rows,
@@ -115,45 +122,71 @@ void scatter_full(const MixtureTask<T>& t) {
   }
 }
 
+// Four components share each read of x. Lines of those beyond k repeat the first and are not added.
+template <class T>
+struct FourLines {
+  const T *rho[4], *mean[4];
+  index components, count = 0;  // count: panels in which any of the four has weight
+
+  FourLines(const MixtureTask<T>& t, index c) : components(t.k - c < 4 ? t.k - c : 4) {
+    for (int q = 0; q < 4; ++q) {
+      rho[q] = t.logits + (q < components ? c + q : c) * t.n_panels * MR<T>;
+      mean[q] = t.means + (q < components ? c + q : c) * t.depth;
+    }
+    for (index p = 0; p < t.n_panels; ++p) {
+      double any = 0;
+      for (int q = 0; q < components; ++q) {
+        Vec<T> sum{};
+        for (int i = 0; i < NV; ++i) sum += load(rho[q] + p * MR<T> + i * width<T>);
+        const double total = lane_total<T>(sum);
+        t.n[c + q] += total;
+        any += total;
+      }
+      if (any != 0) t.active[count++] = std::int32_t(p);
+    }
+  }
+};
+
 // s2: k lines of `depth`.
 template <class T>
 void scatter_diag(const MixtureTask<T>& t) {
-  const index rows = t.n_panels * MR<T>;
-  for (index c = 0; c < t.k; ++c) {
-    const T* rho = t.logits + c * rows;
-    const double total = line_total<T>(rho, rows, nullptr);
-    if (total == 0) continue;
-    t.n[c] += total;
-    for (index f = 0; f < t.depth; ++f) {
-      const Vec<T> mean = broadcast(t.means + c * t.depth + f);
-      Vec<T> first[NV] = {}, second[NV] = {};
-      for (index p = 0; p < t.n_panels; ++p) {
+  for (index c = 0; c < t.k; c += 4) {
+    const FourLines<T> four(t, c);
+    for (index f = 0; f < t.depth && four.count > 0; ++f) {
+      Vec<T> first[4] = {}, second[4] = {}, mean[4];
+      for (int q = 0; q < 4; ++q) mean[q] = broadcast(four.mean[q] + f);
+      for (index at = 0; at < four.count; ++at) {
+        const index p = t.active[at];
         const T* x = t.panels + (p * t.depth + f) * MR<T>;
 #pragma GCC unroll 8
         for (int i = 0; i < NV; ++i) {
-          const Vec<T> z = load(x + i * width<T>) - mean, rz = z * load(rho + p * MR<T> + i * width<T>);
-          first[i] += rz;
-          second[i] = madd(rz, z, second[i]);
+          const Vec<T> xv = load(x + i * width<T>);
+#pragma GCC unroll 4
+          for (int q = 0; q < 4; ++q) {
+            const Vec<T> z = xv - mean[q], rz = z * load(four.rho[q] + p * MR<T> + i * width<T>);
+            first[q] += rz;
+            second[q] = madd(rz, z, second[q]);
+          }
         }
       }
-      for (int i = 1; i < NV; ++i) first[0] += first[i], second[0] += second[i];
-      t.s1[c * t.depth + f] += lane_total<T>(first[0]);
-      t.s2[c * t.depth + f] += lane_total<T>(second[0]);
+      for (int q = 0; q < four.components; ++q) {
+        t.s1[(c + q) * t.depth + f] += lane_total<T>(first[q]);
+        t.s2[(c + q) * t.depth + f] += lane_total<T>(second[q]);
+      }
     }
   }
 }
 
-// n and s1 alone, about zero: a product of the k lines of rho with the block's features.
+// n and s1 alone, about zero: a product of the lines of rho with the block's features.
 template <class T>
 void scatter_first(const MixtureTask<T>& t) {
-  const index rows = t.n_panels * MR<T>;
-  for (index c = 0; c < t.k; ++c) t.n[c] += line_total<T>(t.logits + c * rows, rows, nullptr);
-  for (index c = 0; c < t.k; c += 4)
-    for (index f = 0; f < t.depth; f += kPairs) {
+  for (index c = 0; c < t.k; c += 4) {
+    const FourLines<T> four(t, c);
+    for (index f = 0; f < t.depth && four.count > 0; f += kPairs) {
       Vec<T> acc[4][kPairs] = {};
-      const T *a[4], *b[kPairs];
-      for (int q = 0; q < 4; ++q) a[q] = t.logits + (c + q < t.k ? c + q : c) * rows;
-      for (index p = 0; p < t.n_panels; ++p) {
+      for (index at = 0; at < four.count; ++at) {
+        const index p = t.active[at];
+        const T* b[kPairs];
         for (int s = 0; s < kPairs; ++s)
           b[s] = t.panels + (p * t.depth + (f + s < t.depth ? f + s : f)) * MR<T>;
 #pragma GCC unroll 1
@@ -163,16 +196,17 @@ void scatter_first(const MixtureTask<T>& t) {
           for (int s = 0; s < kPairs; ++s) bv[s] = load(b[s] + i * width<T>);
 #pragma GCC unroll 4
           for (int q = 0; q < 4; ++q) {
-            const Vec<T> av = load(a[q] + p * MR<T> + i * width<T>);
+            const Vec<T> av = load(four.rho[q] + p * MR<T> + i * width<T>);
 #pragma GCC unroll 4
             for (int s = 0; s < kPairs; ++s) acc[q][s] = madd(av, bv[s], acc[q][s]);
           }
         }
       }
-      for (int q = 0; q < 4 && c + q < t.k; ++q)
+      for (int q = 0; q < four.components; ++q)
         for (int s = 0; s < kPairs && f + s < t.depth; ++s)
           t.s1[(c + q) * t.depth + f + s] += lane_total<T>(acc[q][s]);
     }
+  }
 }
 
 }  // namespace coterie::COTERIE_ISA
