@@ -89,6 +89,8 @@ struct Failure {
   }
 };
 
+thread_local const std::atomic<bool>* region_stop = nullptr;  // of the region this thread works in
+
 // ask: on the thread that called from outside; in a loop within a loop the outer one asks.
 void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& body, bool ask) {
   for (std::int64_t b = 0; b < blocks; ++b) {
@@ -124,6 +126,8 @@ int worth(double operations, int n_threads) {
   return static_cast<int>(std::clamp(operations / per_thread, 1.0, static_cast<double>(n_threads)));
 }
 
+bool stopped() { return region_stop != nullptr && *region_stop; }
+
 void parallel_blocks(std::int64_t blocks, int n_threads,
                      const std::function<void(std::int64_t, int)>& body) {
 #ifdef _OPENMP
@@ -136,6 +140,7 @@ void parallel_blocks(std::int64_t blocks, int n_threads,
 #pragma omp parallel num_threads(team)
   {
     const int thread = omp_get_thread_num();
+    region_stop = &failure.stop;
     while (!failure.stop) {
       const std::int64_t block = next++;
       if (block >= blocks) break;
@@ -146,6 +151,7 @@ void parallel_blocks(std::int64_t blocks, int n_threads,
         failure.record(block, std::current_exception());
       }
     }
+    region_stop = nullptr;
   }
   if (failure.error) std::rethrow_exception(failure.error);
 #else

@@ -27,4 +27,7 @@ int worth(double operations, int n_threads);
 void parallel_blocks(std::int64_t blocks, int n_threads,
                      const std::function<void(std::int64_t, int)>& body);
 
+// Within a body: has another block failed or been interrupted? Long bodies ask now and then, and return.
+bool stopped();
+
 }  // namespace coterie::threads

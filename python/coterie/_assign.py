@@ -87,6 +87,8 @@ def weighted_sum(values: NDArray[np.float64], weights: Weights) -> float:
 
 def centers_for(rows: Rows, centers: Floats) -> Floats:
     """Return the centres as a C-ordered array in the dtype of the rows; users may have set any."""
-    if getattr(centers, "dtype", None) == rows.dtype and np.isfinite(centers).all():
-        return cast("Floats", np.ascontiguousarray(centers))
+    if type(centers) is np.ndarray and centers.ndim == 2 and centers.dtype == rows.dtype:
+        fits = centers.shape[1] == rows.shape[1] and centers.size > 0
+        if fits and np.isfinite(centers).all():
+            return cast("Floats", np.ascontiguousarray(centers))
     return check_centers(centers, (None, rows.shape[1]), rows.dtype, "cluster_centers_")

@@ -234,6 +234,9 @@ def _array(X: object, name: str) -> NDArray[Any]:
     except ValueError as error:  # rows of unequal length
         raise ValueError(f"{name}: wanted an array of numbers, got {error}") from error
     if array.dtype == object and type(X).__module__.partition(".")[0] == "pandas":
+        for column, dtype in getattr(cast("Any", X), "dtypes", {}).items():
+            if dtype.kind in "mM":
+                raise TypeError(f"{name}: wanted numbers, got dtype {dtype} in column {column!r}")
         try:  # nullable columns: a missing value becomes NaN, which the core reports by place
             array = cast("Any", X).to_numpy(dtype=F64, na_value=np.nan)
         except (TypeError, ValueError) as error:

@@ -283,7 +283,7 @@ class KMeans(Transformer):
             centers = initial_centers(rows, self.init, k, weights, random, n_threads)
             counts = np.zeros(k)
         else:
-            centers, counts = self.cluster_centers_, self.counts_
+            centers, counts = centers_for(rows, self.cluster_centers_), self.counts_
         centers, counts = batch_step(rows, weights, centers, counts, n_threads)
         labels, sq_distances = assign(rows, centers, n_threads)
         self.cluster_centers_, self._counts, self.labels_ = centers, counts, labels

@@ -268,6 +268,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
       load_block(x, weights, shift, s);
       fill(s, p);
       scatter(type, task_of(s, depth, k), means, p);
+      if (threads::stopped()) return;
       if (thread == 0 && interrupt::pending()) throw Interrupted();
     }
     partial[shard] = p;

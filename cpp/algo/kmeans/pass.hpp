@@ -36,6 +36,7 @@ bool assign_pass(const Rows& x, const Near& nearest, const SumsPlan& plan, std::
       differs = differs || !std::equal(fresh, fresh + count, labels + i);
       std::copy(fresh, fresh + count, labels + i);
       after(shard, i, count);
+      if (threads::stopped()) return;
       if (thread == 0 && interrupt::pending()) throw Interrupted();
     }
     if (differs) changed = true;
