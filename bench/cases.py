@@ -19,6 +19,13 @@ class Case:
     repeat: int = 1  # runs that are timed together
 
 
+@dataclass(frozen=True)
+class MixtureCase(Case):
+    """The same for EM: `iterations` from the given means; 0: a whole fit, k-means start included."""
+
+    covariance_type: str = "full"
+
+
 KMEANS = [
     Case("colour quantisation", 1_000_000, 3, 64, "float32", 10, 6),
     Case("weekly patterns", 1_300_000, 7, 32, "float32", 10, 4),
@@ -29,6 +36,16 @@ KMEANS = [
     Case("tiny", 300, 2, 3, "float64", 10, 5, repeat=100),
 ]
 SEEDING = [Case("k-means++ alone", 200_000, 32, 256, "float32", 0, 8)]
+MIXTURES = [
+    MixtureCase("full", 200_000, 16, 10, "float64", 10, 40),
+    MixtureCase("full, deep", 50_000, 64, 16, "float64", 10, 25),
+    MixtureCase("full, fraud-like", 280_000, 29, 4, "float64", 10, 25),
+    MixtureCase("diag", 300_000, 32, 16, "float64", 10, 30, covariance_type="diag"),
+    MixtureCase("tied", 100_000, 32, 16, "float64", 10, 60, covariance_type="tied"),
+    MixtureCase("full, float32", 200_000, 16, 10, "float32", 10, 60),
+    MixtureCase("small", 500, 2, 3, "float64", 0, 20, repeat=20),
+]
+ALL = KMEANS + SEEDING + MIXTURES
 
 
 def data(case, shrink=1):

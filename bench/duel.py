@@ -14,7 +14,7 @@ WORKER = """
 import json, sys, time
 sys.path.insert(0, {here!r})
 import cases, rivals
-case = next(c for c in cases.KMEANS + cases.SEEDING if c.name == {case!r})
+case = next(c for c in cases.ALL if c.name == {case!r})
 X, start = cases.data(case, {shrink})
 run = getattr(rivals, {table!r})[{library!r}](X, start, case, {threads})
 print("ready", flush=True)

@@ -77,6 +77,61 @@ def sklearn_seeding(X, start, case, threads):
     return run
 
 
+def _mixture_like(module, X, start, case):
+    """A run of `module`'s GaussianMixture; its answer is the log likelihood of X."""
+    GaussianMixture = importlib.import_module(module).GaussianMixture
+    if case.iterations == 0:
+        parameters = {"random_state": 0}
+    else:
+        parameters = mixture_start(X, start, case) | {"max_iter": case.iterations, "tol": 0}
+
+    def run():
+        model = GaussianMixture(case.k, covariance_type=case.covariance_type, **parameters)
+        return float(model.fit(X).lower_bound_) * len(X)
+
+    return run
+
+
+def mixture_start(X, start, case):
+    """Equal weights, the given means, the precisions of X's columns: nothing left to choose."""
+    precision = 1 / X.var(axis=0, dtype="float64")
+    full = [[p if i == j else 0 for j in range(case.d)] for i, p in enumerate(precision)]
+    shapes = {"full": [full] * case.k, "tied": full, "diag": [precision] * case.k}
+    return {
+        "weights_init": [1 / case.k] * case.k,
+        "means_init": start.astype("float64"),
+        "precisions_init": shapes[case.covariance_type],
+    }
+
+
+def coterie_mixture(X, start, case, threads):
+    return _mixture_like("coterie", X, start, case)
+
+
+def sklearn_mixture(X, start, case, threads):
+    return _mixture_like("sklearn.mixture", X, start, case)
+
+
+def daal4py_mixture(X, start, case, threads):
+    """oneDAL's EM, full covariances only, from the same parameters."""
+    import daal4py
+    import numpy as np
+
+    daal4py.daalinit(threads)
+    kind = "double" if X.dtype == np.float64 else "float"
+    covariances = [np.diag(X.var(axis=0, dtype="float64"))] * case.k
+    weights = np.full((1, case.k), 1 / case.k)
+
+    def run():
+        algorithm = daal4py.em_gmm(
+            case.k, fptype=kind, maxIterations=case.iterations, accuracyThreshold=1e-300
+        )
+        result = algorithm.compute(X, weights, start.astype("float64"), covariances)
+        return float(result.goalFunction.ravel()[0])
+
+    return run
+
+
 def potential(X, centers):
     """Inertia of seeds on the first rows: cheap beside what is timed."""
     from coterie import kmeans_assign
@@ -84,11 +139,23 @@ def potential(X, centers):
     return float(kmeans_assign(X[:10000], centers)[1].sum())
 
 
-MODULES = {"sklearn": "sklearn", "sklearnex": "sklearnex", "faiss": "faiss"}
+MODULES = {
+    "sklearn": "sklearn",
+    "sklearnex": "sklearnex",
+    "faiss": "faiss",
+    "daal4py": "daal4py",
+}
 LLOYD = {"coterie": coterie, "sklearn": sklearn, "sklearnex": sklearnex, "faiss": faiss}
 PLUS_PLUS = {"coterie": coterie_seeding, "sklearn": sklearn_seeding}
+MIXTURE = {"coterie": coterie_mixture, "sklearn": sklearn_mixture, "daal4py": daal4py_mixture}
 
 
 def installed(name):
     """Tell whether the library behind a contender can be imported."""
     return name == "coterie" or importlib.util.find_spec(MODULES[name]) is not None
+
+
+def takes(name, case):
+    """Tell whether a contender is there and can do this job: oneDAL's EM has full covariances."""
+    able = name != "daal4py" or (case.iterations > 0 and case.covariance_type == "full")
+    return able and installed(name)

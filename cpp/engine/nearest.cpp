@@ -107,7 +107,7 @@ index Nearest<T>::block(const View<T>& x, index first, index rows, std::int32_t*
   const index listed = kernel_ == Kernel::low    ? kernels_.argmin_low[depth_ - 1](task)
                        : kernel_ == Kernel::rows ? kernels_.argmin_rows(task)
                                                  : kernels_.argmin_tile(task);
-  for (index i = 0; i < listed; ++i) {
+  for (index i = 0; i < listed && !threads::stopped(); ++i) {
     const index r = scratch.near[i];
     kernels_.distances(x.row(first + r), depth_, exact_.row(0), exact_.stride, k_,
                        scratch.distances.data());
