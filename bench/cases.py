@@ -21,7 +21,7 @@ class Case:
 
 @dataclass(frozen=True)
 class MixtureCase(Case):
-    """The same for EM: `iterations` from the given means; 0: a whole fit, k-means start included."""
+    """The same for EM from given parameters; 0 iterations: a whole fit with its own start."""
 
     covariance_type: str = "full"
 
