@@ -4,7 +4,7 @@ import zipfile
 from contextlib import nullcontext
 
 import numpy as np
-from coterie.io import read_table, write_labels
+from coterie.io import read_table, write_columns
 
 
 def values(table):
@@ -13,7 +13,7 @@ def values(table):
 
 def labelled(table, labels, name="out.csv", column="cluster"):
     path = table.path.with_name(name)
-    write_labels(table, np.asarray(labels, np.int32), path, column=column)
+    write_columns(table, {column: np.asarray(labels, np.int32)}, path)
     return path
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coterie.io import CommandError, InputError, OutputError, atomic, check_output, read_table
+from coterie.io import (
+    CommandError,
+    InputError,
+    OutputError,
+    atomic,
+    check_output,
+    read_table,
+    write_columns,
+)
 from files import labelled, save, values
 
 NAN = float("nan")
@@ -149,6 +157,54 @@ def test_parquet_back(tmp_path):
     assert got["cluster"].to_pylist() == [1, None, 0]
     assert got["cluster"].type == pa.int32()
     assert got["s"].to_pylist() == ["x", None, "z"]
+
+
+def new_columns(dtype):
+    """A label, a column of a matrix and a flag for three rows; the second one has none."""
+    matrix = np.array([[0.1, 9], [NAN, 9], [2.0**-30, 9]], dtype)
+    flags = np.array([1, -1, 0], np.int8)
+    return {"c": np.array([7, -1, 0], np.int32), "p": matrix[:, 0], "f": flags}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_several_columns(tmp_path, dtype):
+    new = new_columns(dtype)
+    (tmp_path / "t.csv").write_text('x,s\n1,"a\nb"\n2,\n3,c\n')
+    write_columns(read_table(tmp_path / "t.csv"), new, tmp_path / "o.csv")
+    small = {"f4": "9.313226e-10", "f8": "9.313225746154785e-10"}[dtype]
+    expected = f'x,s,c,p,f\n1,"a\nb",7,0.1,1\n2,,,,\n3,c,0,{small},0\n'
+    assert (tmp_path / "o.csv").read_text() == expected
+    again = read_table(tmp_path / "o.csv")
+    np.testing.assert_array_equal(again.columns[3].values.astype(dtype), new["p"])
+    table = save(tmp_path / "t.npz", x=np.arange(3))
+    write_columns(table, new, tmp_path / "o.npz")
+    with np.load(tmp_path / "o.npz") as got:
+        assert got.files == ["x", "c", "p", "f"]
+        for name, column in new.items():
+            assert got[name].dtype == column.dtype
+            np.testing.assert_array_equal(got[name], column)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_several_columns_of_parquet(tmp_path, dtype):
+    table = parquet(tmp_path / "t.parquet", x=[1, 2, 3])  # two row groups
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    new = new_columns(dtype)
+    write_columns(table, new, tmp_path / "o.parquet")
+    got = pq.read_table(tmp_path / "o.parquet")
+    assert got.column_names == ["x", "c", "p", "f"]
+    assert [got[n].null_count for n in got.column_names] == [0, 1, 1, 1]
+    for name, column in new.items():
+        assert got[name].type == pa.from_numpy_dtype(column.dtype)
+        np.testing.assert_array_equal(got[name].to_numpy()[[0, 2]], column[[0, 2]])
+
+
+def test_one_array_alone(tmp_path):
+    table, new = save(tmp_path / "t.npy", np.ones((3, 2))), new_columns("f8")
+    write_columns(table, new, tmp_path / "o.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), new["c"])
+    write_columns(table, new, tmp_path / "o.npy", alone=np.eye(3))
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), np.eye(3))
 
 
 def test_broken_parquet(tmp_path):

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from coterie.io import InputError, csvfile, read_table, write_labels
+from coterie.io import InputError, csvfile, read_table, write_columns
 
 pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, example, given, settings
@@ -40,7 +40,7 @@ def test_every_cell_comes_back(tmp_path, rows, delimiter, newline, bom):
         writer.writerows([header, *rows])
     table = read_table(path)
     labels = np.arange(-1, len(rows) - 1, dtype=np.int32)
-    write_labels(table, labels, out)
+    write_columns(table, {"cluster": labels}, out)
     with open(out, newline="", encoding="utf-8-sig" if bom else "utf-8") as file:
         # One column shows no delimiter, and gets a comma.
         got = list(csv.reader(file, delimiter=delimiter if len(header) > 1 else ","))

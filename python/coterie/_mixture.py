@@ -34,7 +34,7 @@ from coterie._validate import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from coterie._core import Floats
+    from coterie._core import Floats, Weights
 
 
 class Mixture(Estimator):
@@ -94,18 +94,23 @@ class Mixture(Estimator):
         )
 
     def _fit(self, X: object, sample_weight: object) -> Floats:
-        options = self._check_options()
         names = feature_names(X)
         rows = dense(X, self)
+        weights = check_weights(sample_weight, len(rows))
+        for note in self._fit_rows(rows, names, weights):
+            warn(note, known_to_sklearn(ConvergenceWarning))
+        return rows
+
+    def _fit_rows(self, rows: Floats, names: NDArray[Any] | None, weights: Weights) -> list[str]:
+        """Fit to checked rows; return what the user should be warned of."""
+        options = self._check_options()
         if len(rows) < options.n_components:
             raise ValueError(
                 f"n_components: Expected n_samples >= n_components but got n_components = "
                 f"{options.n_components}, n_samples = {len(rows)}"
             )
-        weights = check_weights(sample_weight, len(rows))
-        mean, variance = _core.moments(
-            rows, weights, options.n_threads
-        )  # refuses what is not finite
+        # Refuses what is not finite.
+        mean, variance = _core.moments(rows, weights, options.n_threads)
         total = float(len(rows) if weights is None else weights.sum())
         data = Data(rows, weights, mean, variance, total, options.n_threads)
         best, bound = self._best_run(data, options)
@@ -113,16 +118,14 @@ class Mixture(Estimator):
         self.converged_, self.n_iter_ = best.converged, len(best.lower_bounds)
         self.lower_bound_, self.lower_bounds_ = bound, best.lower_bounds
         self._store_features(rows.shape[1], names)
-        for note in best.notes:
-            warn(note, known_to_sklearn(ConvergenceWarning))
         stopped = options.progress is not None and options.progress.stopped
-        if not best.converged and options.max_iter > 0 and not stopped:
-            warn(
-                f"no run converged within max_iter={options.max_iter} iterations; the best one is "
-                "kept. More iterations, a larger tol or another start may help.",
-                known_to_sklearn(ConvergenceWarning),
-            )
-        return rows
+        if best.converged or options.max_iter == 0 or stopped:
+            return best.notes
+        slow = (
+            f"no run converged within max_iter={options.max_iter} iterations; the best one is "
+            "kept. More iterations, a larger tol or another start may help."
+        )
+        return [*best.notes, slow]
 
     def _best_run(self, data: Data, options: Options) -> tuple[Run, float]:
         """Return the run with the highest bound, and that bound."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from coterie._estimator import ConvergenceWarning, known_to_sklearn, warn
+from coterie._lloyd import IterationInfo, best_run, check_options
 from coterie._mixture import dense
+from coterie._mixture_run import MixtureInfo
 from coterie._seeding import check_random, plus_plus_rows
-from coterie._validate import check_int, check_option, check_threads, check_weights
+from coterie._validate import (
+    check_int,
+    check_option,
+    check_threads,
+    check_weights,
+    feature_names,
+)
 from coterie.gmm import GaussianMixture
 from coterie.kmeans import KMeans
 
@@ -83,6 +91,11 @@ def select_n_components(
     TypeError, ValueError
         If an argument is not as described; the message names it.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If the winner did not converge, or a component of it collapsed.
+
     Notes
     -----
     The time of one fit with as many components as all candidates together. BIC is
@@ -103,8 +116,6 @@ def select_n_components(
     >>> best.n_components
     2
     """
-    from concurrent.futures import ThreadPoolExecutor  # 5 ms that only this function needs
-
     check_option(criterion, "criterion", ("bic", "aic"))
     candidates = [check_int(k, "n_components") for k in n_components]
     if not candidates:
@@ -113,7 +124,7 @@ def select_n_components(
         if name in parameters:
             raise TypeError(f"{name}: not a parameter of select_n_components, which shares starts")
     model = GaussianMixture(**parameters)
-    rows = dense(X, model)
+    names, rows = feature_names(X), dense(X, model)
     weights = check_weights(sample_weight, len(rows))
     if max(candidates) > len(rows):
         raise ValueError(
@@ -122,29 +133,59 @@ def select_n_components(
     threads = check_threads(n_threads)
     random = check_random(model.random_state)
     seeds = plus_plus_rows(rows, max(candidates), weights, random, threads)
-    workers = min(threads, len(candidates))
-
-    def fit(k: int) -> GaussianMixture:
-        one = GaussianMixture(k, **{**parameters, "n_threads": max(1, threads // workers)})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # fewer clusters than asked for: the criterion tells
-            vars(one)["_labels"] = _labels(rows, weights, seeds[:k], one.n_threads)
-            return one.fit(rows, sample_weight=weights)
-
-    with ThreadPoolExecutor(workers) as pool:
-        models = list(pool.map(fit, candidates))
-    table = np.array([_line(one, rows, weights) for one in models], dtype=TABLE)
-    order = np.lexsort((table["n_components"], table[criterion]))
-    best = models[int(order[0])]
-    best.n_threads = n_threads
+    job = _Job(rows, names, weights, seeds, parameters, max(1, threads // len(candidates)))
+    fits = job.run(candidates, min(threads, len(candidates)))
+    table = np.array([_line(one, rows, weights) for one, _ in fits], dtype=TABLE)
+    best, notes = fits[int(np.lexsort((table["n_components"], table[criterion]))[0])]
+    for note in notes:
+        warn(note, known_to_sklearn(ConvergenceWarning))
+    best.set_params(n_threads=n_threads, callback=model.callback)
     return Selection(table, best)
 
 
-def _labels(
-    rows: Floats, weights: Weights, seeds: NDArray[np.int64], n_threads: int | None
-) -> NDArray[np.int32]:
-    clusters = KMeans(len(seeds), init=rows[seeds], n_init=1, n_threads=n_threads)
-    return clusters.fit(rows, sample_weight=weights).labels_
+class _Job:
+    """Fits side by side; an exception in one, or in the caller, ends all after an iteration."""
+
+    def __init__(
+        self,
+        rows: Floats,
+        names: NDArray[Any] | None,
+        weights: Weights,
+        seeds: NDArray[np.int64],
+        parameters: dict[str, Any],
+        n_threads: int,
+    ) -> None:
+        self.rows, self.names, self.weights, self.seeds = rows, names, weights, seeds
+        self.parameters, self.n_threads = parameters, n_threads
+        self.callback = parameters.get("callback")
+        self.ended = False
+
+    def run(self, candidates: list[int], workers: int) -> list[tuple[GaussianMixture, list[str]]]:
+        """Return a fitted mixture for every candidate, and what it should warn of."""
+        from concurrent.futures import ThreadPoolExecutor  # 5 ms that only this needs
+
+        with ThreadPoolExecutor(workers) as pool:
+            running = [pool.submit(self.fit, k) for k in candidates]
+            try:
+                return [one.result() for one in running]
+            except BaseException:
+                self.ended = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def fit(self, k: int) -> tuple[GaussianMixture, list[str]]:
+        own: dict[str, Any] = {"n_threads": self.n_threads, "callback": self.heard}
+        clusters = KMeans(k, init=self.rows[self.seeds[:k]], n_init=1, **own)
+        labels = best_run(self.rows, self.weights, clusters, check_options(clusters)).labels
+        model = GaussianMixture(k, **(self.parameters | own))
+        vars(model)["_labels"] = labels
+        return model, model._fit_rows(self.rows, self.names, self.weights)
+
+    def heard(self, info: IterationInfo | MixtureInfo) -> object:
+        """Tell a fit whether to end; pass what a mixture reports to the user's callback."""
+        if not self.ended and self.callback is not None and isinstance(info, MixtureInfo):
+            return self.callback(info)
+        return self.ended
 
 
 def _line(model: GaussianMixture, rows: Floats, weights: Weights) -> tuple[Any, ...]:

@@ -1,8 +1,11 @@
 """Ways to run the command and to judge how it ended."""
 
+import csv
 import json
 import subprocess
 import sys
+
+import numpy as np
 
 GAPS = "x,y,s\n1,2,a\n,3,b\n4,NA,c\n5,6,d\nnan,null,e\n"
 TWO = "name,x,y\na,0,1\nb,0,2\nc,9,8\nd,9,9\n"
@@ -18,10 +21,29 @@ def kmeans(run, path, *argv, k=2):
     return run("kmeans", path, "--n-clusters", k, *argv)
 
 
-def report(run, path, *argv, k=2):
-    code, out, err = kmeans(run, path, "--json", *argv, k=k)
+def gmm(run, path, *argv, k=2):
+    return run("gmm", path, "--n-components", k, *argv)
+
+
+def report(run, path, *argv, k=2, command=kmeans):
+    code, out, err = command(run, path, "--json", *argv, k=k)
     assert code == 0, err
     return json.loads(out)
+
+
+def gmm_report(run, path, *argv, k=2):
+    return report(run, path, *argv, k=k, command=gmm)
+
+
+def rows_of(path):
+    """The rows of a CSV file, a dict each."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def column(path, name):
+    """A column of a CSV file as numbers, NaN where empty."""
+    return np.array([float(row[name] or "nan") for row in rows_of(path)])
 
 
 def refused(result, *words):

@@ -1,5 +1,6 @@
 """Fixtures of the command's tests."""
 
+import numpy as np
 import pytest
 from command import TWO
 from coterie.cli import main
@@ -22,3 +23,11 @@ def two(tmp_path):
     path = tmp_path / "two.csv"
     path.write_text(TWO)
     return path
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    """Three clear groups of rows, as .npy."""
+    X = np.random.default_rng(1).normal(size=(90, 2)) + np.repeat([[0], [9], [18]], 30, axis=0)
+    np.save(tmp_path / "x.npy", X)
+    return tmp_path / "x.npy"

@@ -22,12 +22,16 @@ CONTENTS = {
 }
 INPUTS = [*CONTENTS, "m.npy", "z.npz", "folder.csv", "absent.csv", "absent.parquet", "-", ""]
 WORDS = [
-    *("--n-clusters", "2", "1:3", "0", "2:4", "--features", "a", "a,b", "column1"),
+    *("2", "1:3", "0", "2:4", "--features", "a", "a,b", "column1"),
     *("--scale", "minmax", "none", "bad", "--missing", "drop", "--header", "yes", "no"),
     *("--out", "o.csv", "o.npy", "o.npz", "plain.csv", "folder.csv", "absent/o.csv"),
-    *("--centers", "c.csv", "c.npy", "--json", "--threads", "1", "--seed", "7", "--n-init", "2"),
+    *("--json", "--threads", "1", "--seed", "7", "--n-init", "2"),
     *("--", "-h", "\u00e9", "\udc80"),
 ]
+OWN = {
+    "kmeans": ["--n-clusters", "--centers", "c.csv", "c.npy"],
+    "gmm": ["--n-components", "--proba", "--anomalies", "0.5", "--covariance-type", "tied"],
+}
 
 
 @pytest.fixture
@@ -42,13 +46,14 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_arguments(run, folder, seed):
+@pytest.mark.parametrize("command", OWN)
+def test_any_arguments(run, folder, command, seed):
     draw = random.Random(seed)
     codes = set()
     for _ in range(100):
-        argv = ["kmeans", draw.choice(INPUTS)]
-        argv += draw.choice([[], *(["--n-clusters", k] for k in ("1", "2", "1:3"))])
-        argv += draw.choices(WORDS, k=draw.randrange(5))
+        argv = [command, draw.choice(INPUTS)]
+        argv += draw.choice([[], *([OWN[command][0], k] for k in ("1", "2", "1:3"))])
+        argv += draw.choices(WORDS + OWN[command], k=draw.randrange(5))
         code, out, err = run(*argv)
         codes.add(code)
         errors = [line for line in err.splitlines() if not line.startswith("coterie: note: ")]

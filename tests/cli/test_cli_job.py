@@ -148,7 +148,8 @@ def test_centers_as_parquet(run, two, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "k", ["0", "-1", "x", "2.5", "", "12:2", "0:3", "2:", ":3", "2:3", "3:3", "1:2:3", "²"]
+    "k",
+    ["0", "-1", "x", "2.5", "", "12:2", "0:3", "2:", ":3", "2:3", "3:3", "1:2:3", "²", "9" * 5000],
 )
 def test_bad_numbers_of_clusters(run, two, k):
     refused(run("kmeans", two, f"--n-clusters={k}"), "--n-clusters", repr(k))
@@ -157,6 +158,7 @@ def test_bad_numbers_of_clusters(run, two, k):
 def test_more_clusters_than_rows(run, two, tmp_path):
     refused(kmeans(run, two, k=5), "--n-clusters 5", "has only 4 rows")
     refused(kmeans(run, two, k="2:9"), "--n-clusters 9", "has only 4 rows")
+    refused(kmeans(run, two, k=f"1:{10**17}"), f"--n-clusters {10**17}", "has only 4 rows")
     (tmp_path / "t.csv").write_text(GAPS)
     refused(kmeans(run, tmp_path / "t.csv", "--missing", "drop", k=3), "2 rows left of 5")
 

@@ -25,6 +25,11 @@ from command import child, kmeans, refused
         (["kmeans", "x.csv", "--n-clusters", "2", "--bogus"], "--bogus"),
         (["kmeans", "x.csv", "--n-clusters", "2"], "x.csv: No such file"),
         (["kmeans", "x.dat", "--n-clusters", "2"], ".dat"),
+        (["gmm", "x.csv"], "--n-components"),
+        (["gmm", "x.csv", "--n-components", "2", "--covariance-type", "x"], "--covariance-type"),
+        (["gmm", "x.csv", "--n-components", "2", "--criterion", "x"], "--criterion"),
+        (["gmm", "x.csv", "--n-components", "2", "--centers", "c.csv"], "--centers"),
+        (["gmm", "x.csv", "--n-components", "2"], "x.csv: No such file"),
         (["demo", "extra"], "extra"),
     ],
 )
@@ -120,8 +125,8 @@ def test_a_closed_pipe_ends_quietly(argv):
 
 
 def test_help_and_version(run):
-    for argv in (["--help"], ["kmeans", "--help"], ["demo", "--help"], ["info", "--help"]):
-        code, out, err = run(*argv)
+    for command in ([], ["kmeans"], ["gmm"], ["demo"], ["info"]):
+        code, out, err = run(*command, "--help")
         assert (code, err) == (0, "")
         assert out.startswith("usage: coterie")
     assert run("--version")[1] == f"coterie {coterie.__version__}\n"
@@ -153,24 +158,29 @@ def test_any_terminal_encoding(tmp_path, encoding):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a pseudo-terminal")
 @pytest.mark.parametrize("rich", [True, False])
-def test_progress_goes_to_a_terminal_only(two, rich):
+@pytest.mark.parametrize(
+    "argv", ["kmeans --n-clusters 2", "gmm --n-components 2", "gmm --n-components 1:3"]
+)
+def test_progress_goes_to_a_terminal_only(two, rich, argv):
     import pty
 
     if rich:
         pytest.importorskip("rich")
     hide = "" if rich else "sys.modules['rich'] = sys.modules['rich.console'] = None;"
     program = (
-        f"import sys; {hide} from coterie.cli import main;"
-        "sys.exit(main(['kmeans', sys.argv[1], '--n-clusters', '2', '--json']))"
+        f"import sys; {hide} from coterie.cli import main;sys.exit(main([*sys.argv[1:], '--json']))"
     )
     ours, theirs = pty.openpty()
     done = subprocess.run(
-        [sys.executable, "-c", program, two], stdout=subprocess.PIPE, stderr=theirs, text=True
+        [sys.executable, "-c", program, *argv.split(), two],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
     )
     os.close(theirs)
     shown = os.read(ours, 1 << 16).decode()
     os.close(ours)
     assert done.returncode == 0
-    assert json.loads(done.stdout)["n_clusters"] == 2
+    assert json.loads(done.stdout)["rows"] == 4
     assert "\x1b[" in shown
-    assert child("kmeans", two, "--n-clusters", 2, "--features", "x").stderr == ""
+    assert child(*argv.split(), two, "--features", "x").stderr == ""

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coterie.cli.kmeans import Job, cluster_file
+from coterie.cli.kmeans import KMeansJob, cluster_file
 from coterie.cli.report import as_json, as_text, lines_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,13 @@ FEATURES = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g
 def run(options: argparse.Namespace) -> None:
     """Cluster the four measurements into three and compare the clusters with the species."""
     with resources.as_file(resources.files("coterie") / "data" / "penguins.csv") as path:
-        job = Job(path, (3,), features=FEATURES, missing="drop", threads=options.threads)
+        job = KMeansJob(
+            input=path,
+            n_clusters=range(3, 4),
+            features=FEATURES,
+            missing="drop",
+            threads=options.threads,
+        )
         report, labels = cluster_file(job)
         species = _column(path, "species")
     pairs = [(s, int(c)) for s, c in zip(species, labels, strict=True) if c >= 0]

@@ -2,73 +2,77 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from coterie.cli.prepare import Prepared, prepare
+from coterie.cli.job import (
+    Job,
+    check_out,
+    check_rows,
+    facts,
+    fitting,
+    free_name,
+    free_names,
+    load,
+    same_file,
+    say,
+    spread,
+)
 from coterie.cli.progress import Progress
-from coterie.cli.report import Cluster, Report, as_json, as_text
+from coterie.cli.report import (
+    Group,
+    Report,
+    as_json,
+    as_text,
+    counted,
+    curve,
+    feature_table,
+    figure,
+)
 from coterie.cli.sweep import knee
-from coterie.io import READABLE, atomic, check_output, one_line, read_table, write_labels
-from coterie.io.errors import InputError, UsageError
+from coterie.io import READABLE, atomic, check_output, write_columns
+from coterie.io.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
     from numpy.typing import NDArray
 
+    from coterie.cli.prepare import Prepared
     from coterie.io.table import Table
     from coterie.kmeans import KMeans
 
-__all__ = ["Job", "cluster_file", "run"]
+__all__ = ["Cluster", "KMeansJob", "KMeansReport", "cluster_file", "run"]
 
 CENTERS = (".csv", ".npy", ".parquet")
 
 
-@dataclass(frozen=True)
-class Job:
-    """The options of one run, as the command line names them."""
+@dataclass(frozen=True, kw_only=True)
+class KMeansJob(Job):
+    """The options of one run."""
 
-    input: Path
-    n_clusters: tuple[int, ...]
-    features: list[str] | None = None
-    scale: str = "standard"
-    seed: int = 0
-    n_init: int = 1
-    out: Path | None = None
+    n_clusters: range
     centers: Path | None = None
-    missing: str = "error"
-    header: str = "auto"
-    threads: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster(Group):
+    """Rows of one cluster and the model's centre, in original units."""
+
+    center: list[float]
 
 
 def run(options: argparse.Namespace) -> None:
     """Do what the command line asks and print the report."""
-    job = Job(
-        input=Path(options.input),
-        n_clusters=options.n_clusters,
-        features=options.features,
-        scale=options.scale,
-        seed=options.seed,
-        n_init=options.n_init,
-        out=Path(options.out) if options.out is not None else None,
-        centers=Path(options.centers) if options.centers is not None else None,
-        missing=options.missing,
-        header=options.header,
-        threads=options.threads,
-    )
-    report, _ = cluster_file(job)
+    report, _ = cluster_file(KMeansJob.of(options))
     print(as_json(report) if options.json else as_text(report))
 
 
-def cluster_file(job: Job) -> tuple[Report, NDArray[np.int32]]:
+def cluster_file(job: KMeansJob) -> tuple[KMeansReport, NDArray[np.int32]]:
     """Read, cluster, write; return the report and a label per row of the file, -1 for none.
 
     Raises
@@ -77,61 +81,52 @@ def cluster_file(job: Job) -> tuple[Report, NDArray[np.int32]]:
         When anything about the arguments, the input or the outputs is wrong; outputs that were
         there before are untouched then.
     """
-    _check_outputs(job)
+    check_out(job)
+    _check_centers(job)
     with Progress() as progress:
-        progress.show(f"reading {job.input}")
-        table = read_table(job.input, header=job.header)
-        prepared = prepare(table, job.features, job.scale, job.missing)
-        table.columns.clear()  # the matrix holds their values now
-        notices = table.notices + prepared.notices
-        _check_rows(job, len(prepared.X), table)
-        curve: list[tuple[int, float]] = []
+        table, prepared, notices = load(job, progress)
+        check_rows(job, "--n-clusters", job.n_clusters[-1], table, prepared)
+        points: list[tuple[int, float]] = []
         if len(job.n_clusters) > 1:
             for k in job.n_clusters:
                 # Only the figures are kept: the same seed gives the chosen model again, bit by bit.
                 inertia = float(_fit(job, prepared, k, progress, notices).inertia_)
-                curve.append((k, inertia))
-        found = knee([k for k, _ in curve], [j for _, j in curve])
-        if curve and found is None:
-            notices.append(f"the curve has no knee; {curve[0][0]} clusters, the fewest, are kept")
+                points.append((k, inertia))
+        found = knee([k for k, _ in points], [j for _, j in points])
+        if points and found is None:
+            notices.append(f"the curve has no knee; {points[0][0]} clusters, the fewest, are kept")
         chosen = found or job.n_clusters[0]
-        model = _fit(job, prepared, chosen, progress, [] if curve else notices)
-        report = _report(job, table, prepared, model, curve, found, notices)
-        labels = _spread(model.labels_, prepared.kept)
+        model = _fit(job, prepared, chosen, progress, [] if points else notices)
+        report = KMeansReport(
+            **facts(job, table, prepared, notices),
+            inertia=float(model.inertia_),
+            n_iter=int(model.n_iter_),
+            clusters=_clusters(prepared, model),
+            sweep=points,
+            knee=found,
+            centers=str(job.centers) if job.centers is not None else None,
+        )
+        labels = spread(model.labels_, prepared.kept)
         progress.show("writing")
         _write(job, table, report, labels)
-    for notice in notices:
-        print(f"coterie: note: {one_line(notice)}", file=sys.stderr)
+    say(notices)
     return report, labels
 
 
-def _check_outputs(job: Job) -> None:
-    kind = job.input.suffix.lower()
-    if kind not in READABLE:
-        return  # read_table says so
-    if job.out is not None:
-        if kind == ".npy":
-            check_output("--out", job.out, (".npy",), ".npy, for labels alone")
-        else:
-            why = f"{kind} like the input, or .npy for labels alone"
-            check_output("--out", job.out, (kind, ".npy"), why)
-    if job.centers is not None:
-        check_output("--centers", job.centers, CENTERS, "one of " + ", ".join(CENTERS))
-        if os.path.realpath(job.centers) == os.path.realpath(job.input):
-            raise UsageError(f"--centers {job.centers}: would replace the input")
-        twice = job.out is not None and os.path.realpath(job.centers) == os.path.realpath(job.out)
-        if twice and (job.centers.is_file() or not job.centers.exists()):  # /dev/null may be twice
-            raise UsageError(f"--centers {job.centers}: is the same file as --out")
+def _check_centers(job: KMeansJob) -> None:
+    if job.centers is None or job.input.suffix.lower() not in READABLE:
+        return
+    check_output("--centers", job.centers, CENTERS, "one of " + ", ".join(CENTERS))
+    if same_file(job.centers, job.input):
+        raise UsageError(f"--centers {job.centers}: would replace the input")
+    twice = job.out is not None and same_file(job.centers, job.out)
+    if twice and (job.centers.is_file() or not job.centers.exists()):  # /dev/null may be twice
+        raise UsageError(f"--centers {job.centers}: is the same file as --out")
 
 
-def _check_rows(job: Job, rows: int, table: Table) -> None:
-    most = max(job.n_clusters)
-    if most > rows:
-        left = "" if rows == table.n_rows else f" left of {table.n_rows}"
-        raise UsageError(f"--n-clusters {most}: {job.input} has only {rows} rows{left}")
-
-
-def _fit(job: Job, prepared: Prepared, k: int, progress: Progress, notices: list[str]) -> KMeans:
+def _fit(
+    job: KMeansJob, prepared: Prepared, k: int, progress: Progress, notices: list[str]
+) -> KMeans:
     from coterie.kmeans import KMeans
 
     def show(info: Any) -> None:
@@ -148,63 +143,23 @@ def _fit(job: Job, prepared: Prepared, k: int, progress: Progress, notices: list
         n_threads=job.threads,
         callback=show if progress.live else None,
     )
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            model.fit(prepared.X)
-        except ValueError as error:
-            raise InputError(f"{job.input}: {error}") from error
-    for warning in caught:
-        text = f"{k} clusters: {warning.message}"
-        if text not in notices:
-            notices.append(text)
+    with fitting(job, f"{k} clusters", notices):
+        model.fit(prepared.X)
     return model
 
 
-def _spread(labels: NDArray[np.int32], kept: NDArray[np.bool_] | None) -> NDArray[np.int32]:
-    """Return labels for all rows of the file, -1 where a row took no part."""
-    if kept is None:
-        return labels
-    every = np.full(len(kept), -1, np.int32)
-    every[kept] = labels
-    return every
-
-
-def _report(
-    job: Job,
-    table: Table,
-    prepared: Prepared,
-    model: KMeans,
-    curve: list[tuple[int, float]],
-    found: int | None,
-    notices: list[str],
-) -> Report:
+def _clusters(prepared: Prepared, model: KMeans) -> list[Cluster]:
     k = len(model.cluster_centers_)
     sizes = np.bincount(model.labels_, minlength=k)
     sums = _sums(prepared.X, model.labels_, k)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / sizes[:, None] * prepared.divide + prepared.shift
     centers = model.cluster_centers_.astype(np.float64) * prepared.divide + prepared.shift
-    return Report(
-        input=str(job.input),
-        rows=table.n_rows,
-        rows_used=len(prepared.X),
-        features=prepared.names,
-        left_out=prepared.left_out,
-        scale=job.scale,
-        shift=prepared.shift.tolist(),
-        divide=prepared.divide.tolist(),
-        seed=job.seed,
-        n_init=job.n_init,
-        inertia=float(model.inertia_),
-        n_iter=int(model.n_iter_),
-        clusters=[Cluster(int(sizes[i]), means[i].tolist(), centers[i].tolist()) for i in range(k)],
-        sweep=curve,
-        knee=found,
-        out=str(job.out) if job.out is not None else None,
-        centers=str(job.centers) if job.centers is not None else None,
-        notices=notices,
-    )
+    rows = len(prepared.X)
+    return [
+        Cluster(size=size, share=size / rows, mean=mean, center=center)
+        for size, mean, center in zip(sizes.tolist(), means.tolist(), centers.tolist(), strict=True)
+    ]
 
 
 def _sums(X: NDArray[Any], labels: NDArray[np.int32], k: int) -> NDArray[np.float64]:
@@ -222,28 +177,18 @@ def _sums(X: NDArray[Any], labels: NDArray[np.int32], k: int) -> NDArray[np.floa
 # ---- outputs
 
 
-def _write(job: Job, table: Table, report: Report, labels: NDArray[np.int32]) -> None:
+def _write(job: KMeansJob, table: Table, report: KMeansReport, labels: NDArray[np.int32]) -> None:
     """Write both files; neither gets its name before both are written."""
-    column = _free_name("cluster", {*table.names, *table.taken})
-    if column != "cluster" and job.out is not None and job.out.suffix.lower() != ".npy":
-        report.notices.append(f"the input has a column 'cluster'; the new one is called {column!r}")
+    columns = free_names(job, table, {"cluster": labels}, report.notices)
     with ExitStack() as stack:
         if job.centers is not None:
             text = job.centers.suffix.lower() == ".csv"
             _write_centers(stack.enter_context(atomic(job.centers, text=text)), job.centers, report)
         if job.out is not None:
-            write_labels(table, labels, job.out, column=column)
+            write_columns(table, columns, job.out)
 
 
-def _free_name(wanted: str, taken: set[str]) -> str:
-    name, i = wanted, 1
-    while name in taken:
-        i += 1
-        name = f"{wanted}_{i}"
-    return name
-
-
-def _write_centers(file: Any, path: Path, report: Report) -> None:
+def _write_centers(file: Any, path: Path, report: KMeansReport) -> None:
     """Write the centres in original units, one row a cluster."""
     centers = np.array([c.center for c in report.clusters])
     if path.suffix.lower() == ".npy":
@@ -252,12 +197,85 @@ def _write_centers(file: Any, path: Path, report: Report) -> None:
         import csv
 
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([_free_name("cluster", set(report.features)), *report.features])
+        writer.writerow([free_name("cluster", set(report.features)), *report.features])
         writer.writerows([i, *row] for i, row in enumerate(centers.tolist()))
     else:
         import pyarrow as pa
         from pyarrow import parquet
 
-        names = [_free_name("cluster", set(report.features)), *report.features]
+        names = [free_name("cluster", set(report.features)), *report.features]
         index = pa.array(range(len(centers)), pa.int32())
         parquet.write_table(pa.table([index, *map(pa.array, centers.T)], names=names), file)
+
+
+# ---- report
+
+
+@dataclass(kw_only=True)
+class KMeansReport(Report):
+    """One run of ``coterie kmeans``."""
+
+    command: ClassVar[str] = "kmeans"
+
+    inertia: float
+    n_iter: int
+    clusters: list[Cluster]
+    sweep: list[tuple[int, float]]
+    knee: int | None
+    centers: str | None
+
+    @property
+    def mean_inertia(self) -> float:
+        """J: the inertia divided by the number of rows."""
+        return self.inertia / self.rows_used
+
+    def figures(self) -> dict[str, Any]:
+        """Return the model's figures, a cluster at a time, and the curve."""
+        names = self.features
+        return {
+            "n_clusters": len(self.clusters),
+            "inertia": self.inertia,
+            "J": self.mean_inertia,
+            "n_iter": self.n_iter,
+            "clusters": [
+                {
+                    "cluster": i,
+                    "size": c.size,
+                    "share": c.share,
+                    "mean": dict(zip(names, c.mean, strict=True)),
+                    "center": dict(zip(names, c.center, strict=True)),
+                }
+                for i, c in enumerate(self.clusters)
+            ],
+            "sweep": [
+                {"n_clusters": k, "inertia": j, "J": j / self.rows_used} for k, j in self.sweep
+            ],
+            "knee": self.knee,
+            "centers": self.centers,
+        }
+
+    def summary(self, width: int) -> list[str]:
+        """Return the elbow curve, the model's figures and the means of its clusters."""
+        starts = f", best of {self.n_init} starts" if self.n_init > 1 else ""
+        units = "" if self.scale == "none" else " (sum of squared distances, scaled features)"
+        mark = {} if self.knee is None else {self.knee: "knee"}
+        return [
+            *([*curve("inertia", "elbow", self.sweep, 0.0, mark), ""] if self.sweep else []),
+            f"{counted(len(self.clusters), 'cluster')}, seed {self.seed}{starts}",
+            f"inertia     {self.inertia:.6g}{units}",
+            f"J           {self.mean_inertia:.6g} (inertia per row)",
+            f"iterations  {self.n_iter}",
+            "",
+            "mean of each feature, in original units:",
+            *feature_table(
+                self,
+                self.clusters,
+                ("cluster", "share"),
+                lambda i, j: figure(self.clusters[i].mean[j]),
+                width,
+            ),
+        ]
+
+    def files(self) -> list[tuple[str, str | None]]:
+        """Return the two outputs."""
+        return [("clusters", self.out), ("centres", self.centers)]

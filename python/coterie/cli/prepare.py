@@ -1,4 +1,4 @@
-"""From a table to the matrix that is clustered: which columns, which rows, what scale."""
+"""From a table to the matrix that is fitted: which columns, which rows, what scale."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from coterie.io.table import Table
 
-__all__ = ["Prepared", "choose_features", "prepare"]
+__all__ = ["Prepared", "choose_features", "prepare", "some"]
 
 ROWS_AT_ONCE = 4096
 
@@ -86,7 +86,7 @@ def prepare(table: Table, features: list[str] | None, scale: str, missing: str) 
         where = f"{table.path}, column {_short(names[bad[0]])}"
         raise InputError(f"{where}: the values are too large for --scale {scale}")
     if constant:
-        shown = _some([_short(name) for name in constant])
+        shown = some([_short(name) for name in constant])
         notices.append(f"the same value in every row, no help in clustering: {shown}")
     return Prepared(_scaled(X, shift, divide), names, kept, shift, divide, left_out, notices)
 
@@ -104,7 +104,7 @@ def choose_features(
     for j, (name, column) in enumerate(zip(table.names, table.columns, strict=True)):
         if column.values is None:
             left_out.append((name, column.why))
-        elif re.fullmatch(r"cluster([._]\d+)?", name):
+        elif _looks_written(name, table.names):
             left_out.append((name, "looks like an earlier result"))
         else:
             picked.append(j)
@@ -117,6 +117,16 @@ def choose_features(
         more = f", and {rest} more" if rest else ""
         notices.append(f"left out: {', '.join(shown)}{more} (--features chooses)")
     return picked, left_out, notices
+
+
+def _looks_written(name: str, names: list[str]) -> bool:
+    """Return whether this looks like a column that an earlier run of the command wrote."""
+    if re.fullmatch(r"(cluster|component)([._]\d+)?", name):
+        return True
+    # Names that a file may well have of its own; beside components they are the mixture's.
+    return "component" in names and bool(
+        re.fullmatch(r"(p\d+|log_density|anomaly)([._]\d+)?", name)
+    )
 
 
 def _describe(table: Table, name: str, why: str) -> str:
@@ -137,7 +147,7 @@ def _find(table: Table, name: str, features: list[str]) -> int:
         usable = [
             n for n, c in zip(table.names, table.columns, strict=True) if c.values is not None
         ]
-        valid = _some([_short(n) for n in usable], 20) or "none"
+        valid = some([_short(n) for n in usable], 20) or "none"
         raise UsageError(
             f"--features: {table.path} has no column {name!r}{hint}; numeric columns: {valid}"
         )
@@ -160,7 +170,7 @@ def _row_counters(X: NDArray[Any], names: list[str]) -> list[str]:
         found = [names[j] for j in likely if (np.diff(X[:, j]) == 1).all()]
     if not found:
         return []
-    shown = _some([_cut(name) for name in found])
+    shown = some([_cut(name) for name in found])
     return [f"used as a feature, but it only counts the rows: {shown} (--features chooses)"]
 
 
@@ -172,7 +182,14 @@ def _short(text: str) -> str:
     return repr(_cut(text))
 
 
-def _some(names: list[str], most: int = 6) -> str:
+def some(names: list[str], most: int = 6) -> str:
+    """Return the names as one text, of many the first few.
+
+    Examples
+    --------
+    >>> some(["a", "b"]), some(["a", "b", "c"], most=2)
+    ('a, b', 'a, b, and 1 more')
+    """
     more = f", and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -209,7 +226,7 @@ def _missing_message(
     rows = np.flatnonzero(gaps)
     counts = np.isnan(X[rows]).sum(axis=0)
     worst = [j for j in np.argsort(-counts, kind="stable") if counts[j]]
-    by_column = _some([f"{_cut(names[j])} {counts[j]}" for j in worst], 5)
+    by_column = some([f"{_cut(names[j])} {counts[j]}" for j in worst], 5)
     first = names[int(np.flatnonzero(np.isnan(X[rows[0]]))[0])]
     plural = "rows have" if len(rows) > 1 else "row has"
     return (

@@ -1,4 +1,4 @@
-"""What a run found, for people and for machines."""
+"""What a run found, for people and for machines; each command adds what is its own."""
 
 from __future__ import annotations
 
@@ -7,29 +7,45 @@ import math
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from coterie.io.errors import one_line
 
-__all__ = ["Cluster", "Report", "as_json", "as_text", "lines_of"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "Group",
+    "Report",
+    "as_json",
+    "as_text",
+    "counted",
+    "curve",
+    "feature_table",
+    "figure",
+    "glyph",
+    "lines_of",
+]
 
 ROWS_SHOWN = 40
 FEATURES_SHOWN = 40
 BAR = 48
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """Rows of one cluster, their mean and the model's centre, in original units."""
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows that belong together: how many, their share, their mean in original units."""
 
     size: int
+    share: float
     mean: list[float]
-    center: list[float]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Report:
-    """One run of ``coterie kmeans``."""
+    """What every run says. A command adds fields, `figures`, `summary` and `files`."""
+
+    command: ClassVar[str]
 
     input: str
     rows: int
@@ -41,19 +57,20 @@ class Report:
     divide: list[float]
     seed: int
     n_init: int
-    inertia: float
-    n_iter: int
-    clusters: list[Cluster]
-    sweep: list[tuple[int, float]]
-    knee: int | None
     out: str | None
-    centers: str | None
     notices: list[str]
 
-    @property
-    def mean_inertia(self) -> float:
-        """J: the inertia divided by the number of rows."""
-        return self.inertia / self.rows_used
+    def figures(self) -> dict[str, Any]:
+        """Return the command's own part of the JSON object."""
+        raise NotImplementedError
+
+    def summary(self, width: int) -> list[str]:
+        """Return the command's own lines."""
+        raise NotImplementedError
+
+    def files(self) -> list[tuple[str, str | None]]:
+        """Return what may have been written, and where."""
+        raise NotImplementedError
 
 
 # ---- JSON
@@ -67,42 +84,25 @@ def as_json(report: Report, **more: Any) -> str:
 def _plain(report: Report) -> dict[str, Any]:
     from coterie import __version__
 
-    names, m = report.features, report.rows_used
     scaling = [
         {"feature": name, "shift": shift, "divide": divide}
-        for name, shift, divide in zip(names, report.shift, report.divide, strict=True)
+        for name, shift, divide in zip(report.features, report.shift, report.divide, strict=True)
     ]
     return {
-        "command": "kmeans",
+        "command": report.command,
         "version": __version__,
         "input": report.input,
         "rows": report.rows,
-        "rows_used": m,
-        "rows_dropped": report.rows - m,
-        "features": names,
+        "rows_used": report.rows_used,
+        "rows_dropped": report.rows - report.rows_used,
+        "features": report.features,
         "left_out": [{"column": name, "reason": why} for name, why in report.left_out],
         "scale": report.scale,
         "scaling": scaling,
         "seed": report.seed,
         "n_init": report.n_init,
-        "n_clusters": len(report.clusters),
-        "inertia": report.inertia,
-        "J": report.mean_inertia,
-        "n_iter": report.n_iter,
-        "clusters": [
-            {
-                "cluster": i,
-                "size": c.size,
-                "share": c.size / m,
-                "mean": dict(zip(names, c.mean, strict=True)),
-                "center": dict(zip(names, c.center, strict=True)),
-            }
-            for i, c in enumerate(report.clusters)
-        ],
-        "sweep": [{"n_clusters": k, "inertia": j, "J": j / m} for k, j in report.sweep],
-        "knee": report.knee,
+        **report.figures(),
         "out": report.out,
-        "centers": report.centers,
         "notices": report.notices,
     }
 
@@ -123,89 +123,117 @@ def as_text(report: Report, width: int | None = None) -> str:
     width = width or shutil.get_terminal_size((100, 24)).columns
     dropped = report.rows - report.rows_used
     used = f", {report.rows_used} used ({dropped} with missing values)" if dropped else ""
-    starts = f", best of {report.n_init} starts" if report.n_init > 1 else ""
-    features = f"{len(report.features)} feature" + ("" if len(report.features) == 1 else "s")
+    rows, features = counted(report.rows, "row"), counted(len(report.features), "feature")
     lines = [
-        f"{one_line(report.input)}: {report.rows} rows{used}, {features}, scale {report.scale}",
+        f"{one_line(report.input)}: {rows}{used}, {features}, scale {report.scale}",
         "",
+        *report.summary(width),
     ]
-    if report.sweep:
-        lines += [*_elbow(report), ""]
-    plural = "" if len(report.clusters) == 1 else "s"
-    lines += [
-        f"{len(report.clusters)} cluster{plural}, seed {report.seed}{starts}",
-        f"inertia     {report.inertia:.6g}" + _units(report.scale),
-        f"J           {report.mean_inertia:.6g} (inertia per row)",
-        f"iterations  {report.n_iter}",
-        "",
-        *_means(report, width),
-    ]
-    if report.out is not None:
-        lines += ["", f"clusters written to {one_line(report.out)}"]
-    if report.centers is not None:
-        lines += [*([] if report.out else [""]), f"centres written to {one_line(report.centers)}"]
-    return "\n".join(lines)
+    written = [f"{what} written to {one_line(path)}" for what, path in report.files() if path]
+    return "\n".join(lines + ([""] if written else []) + written)
 
 
-def _units(scale: str) -> str:
-    return "" if scale == "none" else " (sum of squared distances, scaled features)"
+def counted(n: int, noun: str) -> str:
+    """Return a number and its noun.
+
+    Examples
+    --------
+    >>> counted(1, "cluster"), counted(2, "cluster")
+    ('1 cluster', '2 clusters')
+    """
+    return f"{n} {noun}" + ("" if n == 1 else "s")
 
 
-def _elbow(report: Report) -> list[str]:
-    top = max(j for _, j in report.sweep) or 1.0
-    full = _bar_glyph()
-    lines = [f"{'k':>5}  {'inertia':>12}  elbow"]
-    for k, j in report.sweep:
-        bar = full * max(1, round(BAR * j / top)) if math.isfinite(j) else ""
-        mark = "  <- knee" if k == report.knee else ""
-        lines.append(f"{k:>5}  {j:>12.6g}  {bar}{mark}")
+def curve(
+    name: str, title: str, points: Sequence[tuple[int, float]], floor: float, mark: dict[int, str]
+) -> list[str]:
+    """Return a line a point: its number, its figure, and a bar of what the figure is above `floor`.
+
+    Parameters
+    ----------
+    name, title : str
+        Headings of the figures and of the bars.
+    points : sequence of (int, float)
+        Numbers of groups and the figure of each.
+    floor : float
+        The figure that has no bar but the shortest one.
+    mark : dict of int to str
+        What is said behind the bar of a number.
+    """
+    top = max((y - floor for _, y in points if math.isfinite(y)), default=0.0) or 1.0
+    full = glyph("█", "#")
+    lines = [f"{'k':>5}  {name:>12}  {title}"]
+    for k, y in points:
+        bar = full * max(1, round(BAR * (y - floor) / top)) if math.isfinite(y) else ""
+        said = f"  <- {mark[k]}" if k in mark else ""
+        lines.append(f"{k:>5}  {y:>12.6g}  {bar}{said}")
     return lines
 
 
-def _bar_glyph() -> str:
+def glyph(wanted: str, plain: str) -> str:
+    """Return `wanted` if stdout can show it, otherwise `plain`."""
     try:
-        "█".encode(sys.stdout.encoding or "ascii")
+        wanted.encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
-        return "#"
-    return "█"
+        return plain
+    return wanted
 
 
-def _means(report: Report, width: int) -> list[str]:
-    """Return a table: clusters down, size and features across, folded to the width."""
-    clusters = list(enumerate(report.clusters))
-    if len(clusters) > ROWS_SHOWN:
-        clusters = sorted(clusters, key=lambda pair: (-pair[1].size, pair[0]))[:ROWS_SHOWN]
-    picked = _telling(report)
-    rows = [["cluster", "size", "share"]]
-    rows += [[str(i), str(c.size), f"{c.size / report.rows_used:.1%}"] for i, c in clusters]
-    rows[0] += [one_line(report.features[j])[:32] for j in picked]
-    for row, (_, cluster) in zip(rows[1:], clusters, strict=True):
-        row += [_figure(cluster.mean[j]) for j in picked]
-    lines = ["mean of each feature, in original units:", *lines_of(rows, width, fixed=3)]
+def feature_table(
+    report: Report,
+    groups: Sequence[Group],
+    heads: tuple[str, str],
+    cell: Callable[[int, int], str],
+    width: int,
+) -> list[str]:
+    """Return a table: groups down, size, share and features across, folded to the width.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        All of them; the smaller ones are left out when there are many.
+    heads : (str, str)
+        What a group and its share are called.
+    cell : callable
+        ``cell(i, j)`` is the text of group i and feature j.
+    width : int
+        Longest line wanted.
+    """
+    shown = list(range(len(groups)))
+    if len(shown) > ROWS_SHOWN:
+        shown = sorted(shown, key=lambda i: (-groups[i].size, i))[:ROWS_SHOWN]
+    picked = _telling(report, groups)
+    names = [one_line(report.features[j])[:32] for j in picked]
+    rows = [[heads[0], "size", heads[1], *names]]
+    for i in shown:
+        lead = [str(i), str(groups[i].size), f"{groups[i].share:.1%}"]
+        rows.append(lead + [cell(i, j) for j in picked])
+    lines = lines_of(rows, width, fixed=3)
     if len(picked) < len(report.features):
         rest = len(report.features) - len(picked)
         lines.append(f"({rest} features that differ less are not shown; --json has all)")
-    if len(clusters) < len(report.clusters):
-        rest = len(report.clusters) - len(clusters)
-        lines.append(f"({rest} smaller clusters are not shown; --json has all)")
+    if len(shown) < len(groups):
+        rest = len(groups) - len(shown)
+        lines.append(f"({rest} smaller {heads[0]}s are not shown; --json has all)")
     return lines
 
 
-def _telling(report: Report) -> list[int]:
+def _telling(report: Report, groups: Sequence[Group]) -> list[int]:
     """Return the features to show, in their order: if too many, those that differ the most."""
     every = list(range(len(report.features)))
     if len(every) <= FEATURES_SHOWN:
         return every
 
     def spread(j: int) -> float:
-        means = [c.mean[j] for c in report.clusters if c.size]
+        means = [group.mean[j] for group in groups if group.size]
         return (max(means) - min(means)) / report.divide[j]
 
     return sorted(sorted(every, key=lambda j: -spread(j))[:FEATURES_SHOWN])
 
 
-def _figure(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.5g}"
+def figure(value: float, digits: int = 5) -> str:
+    """Return a figure of a table, "-" for one that is not there."""
+    return "-" if math.isnan(value) else f"{value:.{digits}g}"
 
 
 def lines_of(rows: list[list[str]], width: int, fixed: int) -> list[str]:

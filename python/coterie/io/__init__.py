@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coterie.io.atomic import atomic
 from coterie.io.errors import CommandError, InputError, OutputError, UsageError, one_line
 from coterie.io.table import Column, Table
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -29,7 +30,7 @@ __all__ = [
     "check_output",
     "one_line",
     "read_table",
-    "write_labels",
+    "write_columns",
 ]
 
 READABLE = (".csv", ".tsv", ".npy", ".npz", ".parquet")
@@ -101,20 +102,35 @@ def check_output(option: str, path: Path, allowed: tuple[str, ...], why: str) ->
         need_pyarrow(path)
 
 
-def write_labels(
-    table: Table, labels: NDArray[np.int32], path: Path, *, column: str = "cluster"
+def write_columns(
+    table: Table,
+    columns: Mapping[str, NDArray[Any]],
+    path: Path,
+    *,
+    alone: NDArray[Any] | None = None,
 ) -> None:
-    """Write the rows of `table` with their labels, or the labels alone when `path` ends in .npy.
+    """Write the rows of `table` with further columns, or one array when `path` ends in .npy.
 
-    Every row of the input is written, in its order. A label of -1 (a row that was left out) stays
-    -1 among labels alone and in .npz, and is an empty cell in CSV and a null in Parquet.
+    Every row of the input is written, in its order. A row that was left out has no value: -1 among
+    integers and NaN among floats. It stays so in .npy and .npz, and is an empty cell in CSV and a
+    null in Parquet.
+
+    Parameters
+    ----------
+    table : Table
+        The input.
+    columns : mapping of str to ndarray of shape (n_rows,)
+        Integers or floats by name; at least one column, none named as one of the table.
+    path : Path
+        Where they go, in the table's format or as .npy.
+    alone : ndarray, optional
+        What a .npy file holds; by default the first column.
     """
-    alone = path.suffix.lower() == ".npy"
-    text = table.kind in (".csv", ".tsv") and not alone
-    with atomic(path, text=text) as file:
-        if alone:
+    only = path.suffix.lower() == ".npy"
+    with atomic(path, text=table.kind in (".csv", ".tsv") and not only) as file:
+        if only:
             import numpy as np
 
-            np.save(file, labels)
+            np.save(file, next(iter(columns.values())) if alone is None else alone)
         else:
-            table.write(file, labels, column)
+            table.write(file, columns)

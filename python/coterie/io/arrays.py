@@ -12,6 +12,7 @@ from coterie.io.errors import InputError
 from coterie.io.table import Column, Fingerprint, Table, unique_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,8 +40,8 @@ def _read_npy(path: Path) -> Table:
         raise InputError(_reason(path, error)) from None
     names, columns, matrix = _columns(path, array, "column")
 
-    def write(_file: Any, _labels: NDArray[np.int32], _name: str) -> None:
-        raise AssertionError("labels of a .npy file are written alone")
+    def write(_file: Any, _columns: Mapping[str, NDArray[Any]]) -> None:
+        raise AssertionError("what is new to a .npy file is written alone")
 
     return Table(path, ".npy", names, len(array), columns, _where, write, matrix)
 
@@ -63,9 +64,9 @@ def _read_npz(path: Path) -> Table:
     if not matrices and any(len(arrays[name]) != rows for name in lines):
         raise InputError(f"{path}: wanted columns of equal length, got {found}")
 
-    def write(file: Any, labels: NDArray[np.int32], name: str) -> None:
+    def write(file: Any, new: Mapping[str, NDArray[Any]]) -> None:
         mark.check()
-        _save(file, arrays | {name: labels})
+        _save(file, {**arrays, **new})
 
     table = Table(path, ".npz", names, rows, columns, _where, write, matrix)
     table.taken = set(arrays)

@@ -1,4 +1,4 @@
-"""CSV files: read as numbers, written back cell for cell with one more column.
+"""CSV files: read as numbers, written back cell for cell with further columns.
 
 A cell is text until it is asked to be a number, so nothing that is written back has been through a
 float. The file is read twice, once for the numbers and once for the output, and its text is never
@@ -21,10 +21,10 @@ import numpy as np
 
 from coterie.io.cells import ColumnBuilder
 from coterie.io.errors import InputError, OutputError
-from coterie.io.table import Fingerprint, Table, unique_names
+from coterie.io.table import Fingerprint, Table, absent, unique_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -71,9 +71,9 @@ def read_csv(path: Path, header: str = "auto") -> Table:
     builders = _read_with_pyarrow(layout) or _read_plain(layout)
     names, notices = _names(layout)
 
-    def write(file: Any, labels: NDArray[np.int32], name: str) -> None:
+    def write(file: Any, new: Mapping[str, NDArray[Any]]) -> None:
         mark.check()
-        _write(layout, file, labels, name)
+        _write(layout, file, new)
 
     return Table(
         path=path,
@@ -259,8 +259,8 @@ def _read_with_pyarrow(layout: Layout) -> list[ColumnBuilder] | None:
 # ---- writing
 
 
-def _write(layout: Layout, file: Any, labels: NDArray[np.int32], name: str) -> None:
-    """Write the rows, each with its label as one more cell, empty for -1."""
+def _write(layout: Layout, file: Any, columns: Mapping[str, NDArray[Any]]) -> None:
+    """Write the rows, each with one more cell a column."""
     # csv quotes a bare carriage return only if it belongs to the line end it writes.
     writer = csv.writer(
         file,
@@ -271,16 +271,24 @@ def _write(layout: Layout, file: Any, labels: NDArray[np.int32], name: str) -> N
     if layout.bom:
         file.write("\ufeff")
     if layout.header is not None:
-        writer.writerow([*layout.header, name])
+        writer.writerow([*layout.header, *columns])
     rows = (cells for _, cells in _rows(layout))
-    texts = {int(label): str(label) for label in np.unique(labels)} | {-1: ""}
+    (n,) = {len(values) for values in columns.values()}
     done = 0
-    for start in range(0, len(labels), ROWS_AT_ONCE):
-        some = labels[start : start + ROWS_AT_ONCE].tolist()
-        block = islice(rows, len(some))
-        pairs = zip(block, some, strict=False)
-        lines = [[*cells, texts[label]] for cells, label in pairs]
+    for start in range(0, n, ROWS_AT_ONCE):
+        some = [_cells(values[start : start + ROWS_AT_ONCE]) for values in columns.values()]
+        pairs = zip(islice(rows, len(some[0])), zip(*some, strict=True), strict=False)
+        lines = [[*cells, *new] for cells, new in pairs]
         writer.writerows(lines)
         done += len(lines)
-    if done != len(labels) or next(rows, None) is not None:
+    if done != n or next(rows, None) is not None:
         raise OutputError(f"{layout.path}: changed while it was read, nothing was written")
+
+
+def _cells(values: NDArray[Any]) -> list[Any]:
+    """Return what csv writes as the shortest text that reads as the same number, or as nothing."""
+    short = values.dtype.kind == "f" and values.dtype.itemsize < 8  # as a Python float it is long
+    cells: list[Any] = (values.astype(str) if short else values).tolist()
+    for i in np.flatnonzero(absent(values)).tolist():
+        cells[i] = ""
+    return cells

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coterie.io.errors import CommandError, InputError
-from coterie.io.table import Column, Fingerprint, Table, unique_names
+from coterie.io.table import Column, Fingerprint, Table, absent, unique_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -62,9 +63,9 @@ def read_parquet(path: Path) -> Table:
     if names != schema.names:
         notices.append("repeated column names are numbered")
 
-    def write(out: Any, labels: NDArray[np.int32], name: str) -> None:
+    def write(out: Any, new: Mapping[str, NDArray[Any]]) -> None:
         mark.check()
-        _write(path, out, labels, name)
+        _write(path, out, new)
 
     return Table(path, ".parquet", names, rows, columns, _where, write, None, notices)
 
@@ -99,17 +100,22 @@ def _values(column: Any, dtype: Any) -> NDArray[Any]:
     return values
 
 
-def _write(path: Path, out: Any, labels: NDArray[np.int32], name: str) -> None:
+def _write(path: Path, out: Any, columns: Mapping[str, NDArray[Any]]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    field = pa.field(name, pa.int32())
+    fields = [pa.field(name, pa.from_numpy_dtype(v.dtype)) for name, v in columns.items()]
     start = 0
     with parquet.ParquetFile(path) as file:
-        schema = file.schema_arrow.append(field)
+        schema = file.schema_arrow
+        for field in fields:
+            schema = schema.append(field)
         with parquet.ParquetWriter(out, schema) as writer:
             for group in range(file.num_row_groups):
                 block = file.read_row_group(group)
-                some = labels[start : start + len(block)]
+                rows = slice(start, start + len(block))
                 start += len(block)
-                writer.write_table(block.append_column(field, pa.array(some, mask=some < 0)))
+                for field, values in zip(fields, columns.values(), strict=True):
+                    some = values[rows]
+                    block = block.append_column(field, pa.array(some, mask=absent(some)))
+                writer.write_table(block)

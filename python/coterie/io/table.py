@@ -12,11 +12,11 @@ import numpy as np
 from coterie.io.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["Column", "Fingerprint", "Table", "unique_names"]
+__all__ = ["Column", "Fingerprint", "Table", "absent", "unique_names"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Table:
     where : callable
         Turns a row index into words for a message, such as "line 7".
     write : callable
-        ``write(file, labels, name)`` writes the rows and the labels, -1 for none, as column `name`.
+        ``write(file, columns)`` writes the rows and further columns by name, as `write_columns`.
     matrix : ndarray or None
         The array whose columns these are, when the file holds one.
     taken : set of str
@@ -92,7 +92,7 @@ class Table:
     n_rows: int
     columns: list[Column]
     where: Callable[[int], str]
-    write: Callable[[Any, NDArray[np.int32], str], None]
+    write: Callable[[Any, Mapping[str, NDArray[Any]]], None]
     matrix: NDArray[Any] | None = None
     notices: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
@@ -120,6 +120,18 @@ class Table:
             for j, column in enumerate(values):
                 out[rows, j] = column[rows]
         return out
+
+
+def absent(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a new column has no value: below 0 among integers, NaN among floats.
+
+    Examples
+    --------
+    >>> absent(np.array([1.5, np.nan])), absent(np.array([-1, 0]))
+    (array([False,  True]), array([ True, False]))
+    """
+    missing: NDArray[np.bool_] = np.isnan(values) if values.dtype.kind == "f" else values < 0
+    return missing
 
 
 def unique_names(names: list[str]) -> list[str]:

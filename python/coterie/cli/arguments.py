@@ -1,0 +1,322 @@
+"""The arguments of ``coterie``: what may be said, and which command hears it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from coterie.io.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["build_parser"]
+
+CODES = "Exit codes: 0 done, 2 usage or input error, 130 interrupted."
+COLUMNS = (
+    "Columns that hold no numbers are left out with a notice. A CSV file's delimiter (comma, "
+    "semicolon or tab) is found in its first line."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} ({self.prog} --help shows the usage)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    from coterie import __version__
+
+    parser = _Parser(
+        prog="coterie",
+        description="Unsupervised learning on CPUs, from files to files.",
+        epilog=CODES,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"coterie {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_kmeans(commands)
+    _add_gmm(commands)
+    _add_demo(commands)
+    _add_info(commands)
+    return parser
+
+
+def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "kmeans",
+        allow_abbrev=False,
+        help="cluster the rows of a file",
+        description="Cluster the rows of a .csv, .tsv, .npy, .npz or .parquet file by k-means.",
+        epilog=f"{COLUMNS} {CODES}",
+    )
+    add = parser.add_argument
+    _add_input(parser)
+    add(
+        "--n-clusters",
+        metavar="K",
+        required=True,
+        type=_numbers(3, "2:12"),
+        help="number of clusters, or a range such as 2:12: every number of it is tried, and the "
+        "one at the knee of the elbow curve is kept",
+    )
+    _add_columns(parser, "means and centres are reported in original units")
+    _add_starts(parser, "starts, best kept (default: 1)")
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write the rows with a column 'cluster' in the format of INPUT, or the labels alone "
+        "to a .npy file; may be INPUT itself",
+    )
+    add(
+        "--centers",
+        metavar="FILE",
+        type=Path,
+        help="write the centres to a .csv, .npy or .parquet file",
+    )
+    _add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
+    _add_common(parser)
+    parser.set_defaults(run=_run_kmeans)
+
+
+def _add_gmm(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "gmm",
+        allow_abbrev=False,
+        help="fit a Gaussian mixture to the rows of a file",
+        description="Fit a mixture of Gaussians to the rows of a .csv, .tsv, .npy, .npz or "
+        ".parquet file: a component and, if wanted, probabilities and anomalies for every row. "
+        "Log likelihoods and densities are those of the scaled features.",
+        epilog=f"{COLUMNS} {CODES}",
+    )
+    _add_input(parser)
+    _add_mixture(parser)
+    _add_columns(parser, "means and standard deviations are reported in original units")
+    _add_starts(
+        parser, "starts, best kept (default: 1); not with a range, whose numbers share their start"
+    )
+    _add_scores(parser)
+    _add_rows(
+        parser, "their new columns are empty; in .npy and .npz, labels are -1 and figures NaN"
+    )
+    _add_common(parser)
+    parser.set_defaults(run=_run_gmm)
+
+
+def _add_mixture(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--n-components",
+        metavar="K",
+        required=True,
+        type=_numbers(2, "1:8"),
+        help="number of components, or a range such as 1:8: every number of it is tried, and the "
+        "one of lowest --criterion is kept",
+    )
+    add(
+        "--covariance-type",
+        choices=("full", "tied", "diag", "spherical"),
+        default="full",
+        help="a matrix a component (full), one matrix for all (tied), a variance a feature and "
+        "component (diag), or a variance a component (spherical); default: %(default)s",
+    )
+    add(
+        "--criterion",
+        choices=("bic", "aic"),
+        default="bic",
+        help="what chooses from a range (default: %(default)s)",
+    )
+
+
+def _add_scores(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write the rows with a column 'component' in the format of INPUT; may be INPUT "
+        "itself. A .npy file holds one array alone: the labels, with --proba the probabilities "
+        "(rows by components), with --anomalies the log densities; not both",
+    )
+    add(
+        "--proba",
+        action="store_true",
+        help="also write the probabilities of the components, columns 'p0', 'p1', ...",
+    )
+    add(
+        "--anomalies",
+        metavar="SHARE",
+        type=_share,
+        help="call this share of the rows, above 0 and at most 0.5, those of lowest density, "
+        "anomalies; also write columns 'log_density' and 'anomaly' (1 or 0)",
+    )
+
+
+def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
+    about = "cluster the Palmer penguins and compare the clusters with the species"
+    parser = commands.add_parser("demo", allow_abbrev=False, help=about, description=about + ".")
+    _add_common(parser)
+    parser.set_defaults(run=_run_demo)
+
+
+def _add_info(commands: argparse._SubParsersAction[_Parser]) -> None:
+    about = "print version, instruction set, threads and OpenMP runtime"
+    parser = commands.add_parser("info", allow_abbrev=False, help=about, description=about + ".")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_run_info)
+
+
+# ---- what several commands take
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input",
+        metavar="INPUT",
+        type=Path,
+        help="file to read; .parquet needs pyarrow (coterie[io])",
+    )
+
+
+def _add_columns(parser: argparse.ArgumentParser, units: str) -> None:
+    parser.add_argument(
+        "--features", metavar="A,B", type=_names, help="columns to use (default: all numeric)"
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("standard", "none", "minmax"),
+        default="standard",
+        help="standard: mean 0 and standard deviation 1; minmax: 0 to 1; none: as it is "
+        f"(default: %(default)s); {units}",
+    )
+
+
+def _add_starts(parser: argparse.ArgumentParser, starts: str) -> None:
+    parser.add_argument(
+        "--seed", metavar="N", type=_whole(0), default=0, help="random seed (default: 0)"
+    )
+    parser.add_argument("--n-init", metavar="N", type=_whole(1), default=1, help=starts)
+
+
+def _add_rows(parser: argparse.ArgumentParser, dropped: str) -> None:
+    parser.add_argument(
+        "--missing",
+        choices=("error", "drop"),
+        default="error",
+        help="rows with missing values stop the run (error, the default), or take no part (drop): "
+        f"in the output {dropped}",
+    )
+    parser.add_argument(
+        "--header",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether the first line of a CSV file names the columns; auto takes a first line of "
+        "nothing but numbers for data (default: %(default)s)",
+    )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
+    parser.add_argument(
+        "--threads", metavar="N", type=_whole(1), help="threads (default: CPUs of this process)"
+    )
+
+
+# ---- values
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value < 2**32:
+            raise argparse.ArgumentTypeError(
+                f"wanted a whole number from {least} to {2**32 - 1}, got {text!r}"
+            )
+        return value
+
+    return parse
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 0.5:
+        raise argparse.ArgumentTypeError(f"wanted a number above 0 and at most 0.5, got {text!r}")
+    return value
+
+
+def _numbers(least: int, example: str) -> Callable[[str], range]:
+    """Return what parses K to that number alone, and a range to its `least` or more numbers."""
+
+    def parse(text: str) -> range:
+        found = re.fullmatch(r"(\d{1,18})(?::(\d{1,18}))?", text, re.ASCII)
+        low = int(found[1]) if found else 0
+        if not found or low < 1:
+            raise argparse.ArgumentTypeError(
+                f"wanted a number from 1 up, or a range such as {example}, got {text!r}"
+            )
+        if not found[2]:
+            return range(low, low + 1)
+        numbers = range(low, int(found[2]) + 1)
+        if len(numbers) < least:
+            words = {2: "two", 3: "three"}
+            raise argparse.ArgumentTypeError(
+                f"wanted a range of at least {words[least]} numbers, low to high, such as "
+                f"{example}, got {text!r}"
+            )
+        return numbers
+
+    return parse
+
+
+def _names(text: str) -> list[str]:
+    import csv
+    import io
+
+    try:
+        # As a CSV header writes them: a name with a comma or a line end stands in quotes.
+        (cells,) = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except (csv.Error, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"wanted names of columns with commas between, got {text!r}"
+        ) from None
+    names = [name.strip() for name in cells]
+    if not any(names):
+        raise argparse.ArgumentTypeError(f"wanted names of columns, got {text!r}")
+    return names
+
+
+# ---- commands; imported when run, so that --help stays quick
+
+
+def _run_kmeans(options: argparse.Namespace) -> None:
+    from coterie.cli.kmeans import run
+
+    run(options)
+
+
+def _run_gmm(options: argparse.Namespace) -> None:
+    from coterie.cli.gmm import run
+
+    run(options)
+
+
+def _run_demo(options: argparse.Namespace) -> None:
+    from coterie.cli.demo import run
+
+    run(options)
+
+
+def _run_info(options: argparse.Namespace) -> None:
+    from coterie.cli.info import run
+
+    run(as_json=options.json)
