@@ -28,6 +28,7 @@ Values values(const Array<double>& a, const char* name, index size) {
 Model model_of(const std::string& type, const Array<double>& means, const Array<double>& factors,
                index depth) {
   const View<double> m = view2d(means, "means");
+  if (m.rows < 1) refuse("means", "at least one row", m.rows);
   check_size(m.cols, depth, "means");
   Model model{covariance_type(type), m.rows, depth, {}, {}, {}, {}, {}};
   model.means = values(means, "means", m.rows * depth);
@@ -40,8 +41,12 @@ Model model_of(const std::string& type, const Array<double>& means, const Array<
 // f(view) of a float32 or float64 matrix.
 template <class F>
 auto visit_dense(const py::object& x, const F& f) {
-  if (py::isinstance<Array<float>>(x)) return f(view2d(py::reinterpret_borrow<Array<float>>(x), "X"));
-  if (py::isinstance<Array<double>>(x)) return f(view2d(py::reinterpret_borrow<Array<double>>(x), "X"));
+  const auto filled = [&](const auto& view) {
+    if (view.rows < 1 || view.cols < 1) refuse("X", "rows and columns", view.rows, " x ", view.cols);
+    return f(view);
+  };
+  if (py::isinstance<Array<float>>(x)) return filled(view2d(py::reinterpret_borrow<Array<float>>(x), "X"));
+  if (py::isinstance<Array<double>>(x)) return filled(view2d(py::reinterpret_borrow<Array<double>>(x), "X"));
   throw py::type_error("X: wanted a float32 or float64 array");
 }
 
@@ -206,6 +211,7 @@ py::tuple gather(const py::object& X, const py::object& sample_weight, const Arr
     using T = std::decay_t<decltype(*x.data)>;
     const double* w = weights1d(sample_weight, x.rows);
     const View<double> c = view2d(centers, "centers");
+    if (c.rows < 1) refuse("centers", "at least one row", c.rows);
     const auto from = given_of<T>(given, x.rows, c.rows);
     const Values about = values(shift, "shift", x.cols), at = values(centers, "centers", c.rows * x.cols);
     const Covariance kind = covariance_type(type);

@@ -27,7 +27,7 @@ def digamma(x: ArrayLike) -> NDArray[np.float64]:
     while (small := at < 10).any():
         shift -= np.where(small, 1 / at, 0)
         at = np.where(small, at + 1, at)
-    square, series = 1 / at**2, np.zeros_like(at)
+    square, series = (1 / at) ** 2, np.zeros_like(at)
     for coefficient in reversed(BERNOULLI):
         series = (series + coefficient) * square
     result: NDArray[np.float64] = shift + np.log(at) - 0.5 / at - series

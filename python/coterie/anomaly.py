@@ -131,18 +131,21 @@ class GaussianAnomalyDetector(Estimator):
         contamination = check_real(self.contamination, "contamination")
         if not 0 < contamination <= 0.5:
             raise ValueError(f"contamination: wanted a number in (0, 0.5], got {contamination!r}")
-        if self.threshold is not None and not np.isfinite(self.threshold):
-            raise ValueError(f"threshold: wanted a finite number, got {self.threshold!r}")
+        threshold = self.threshold
+        if isinstance(threshold, (str, bytes, bool)) or np.ndim(threshold) > 0:
+            raise TypeError(f"threshold: wanted a number or None, got {threshold!r}")
+        if threshold is not None and not np.isfinite(threshold):
+            raise ValueError(f"threshold: wanted a finite number, got {threshold!r}")
         names = feature_names(X)
         rows = dense(X, self)
         own = ("contamination", "threshold")
         parameters = {name: v for name, v in self.get_params().items() if name not in own}
         mixture = GaussianMixture(**parameters).fit(rows, sample_weight=sample_weight)
-        if self.threshold is None:
+        if threshold is None:
             weights = check_weights(sample_weight, len(rows))
             offset = _quantile(mixture.score_samples(rows), weights, contamination)
         else:
-            offset = float(self.threshold)
+            offset = float(threshold)
         self.mixture_, self.offset_ = mixture, offset
         self._store_features(rows.shape[1], names)
         return self

@@ -239,6 +239,7 @@ class GaussianMixture(Mixture):
 
     def _begin(self, data: Data, options: Options, random: Random) -> State:
         k, d, kind = options.n_components, data.rows.shape[1], options.covariance_type
+        labels = vars(self).pop("_labels", None)  # shared by select_n_components
         given: dict[str, Any] = {}
         if self.weights_init is not None:
             given["weights"] = check_mixture_weights(self.weights_init, k)
@@ -250,7 +251,6 @@ class GaussianMixture(Mixture):
             given["covariances"] = _inverse(precisions, kind)
         if len(given) == 4:
             return State(**given, notes=[])
-        labels = vars(self).pop("_labels", None)  # shared by select_n_components
         if labels is None:
             labels = initial_labels(
                 data.rows, data.weights, k, options.init_params, random, data.n_threads

@@ -190,7 +190,9 @@ class _Job:
 
 def _line(model: GaussianMixture, rows: Floats, weights: Weights) -> tuple[Any, ...]:
     total = len(rows) if weights is None else weights.sum()
-    log_likelihood = model.score(rows, sample_weight=weights) * total
+    log_density = np.empty(len(rows))
+    model._score_rows(rows, log_density=log_density)
+    log_likelihood = np.average(log_density, weights=weights) * total
     free = model._n_parameters()
     bic, aic = -2 * log_likelihood + free * np.log(total), -2 * log_likelihood + 2 * free
     k = model.n_components

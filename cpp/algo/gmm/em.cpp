@@ -54,7 +54,11 @@ class Em {
     set_constants(m_);
     Groups groups(x_.rows, 0);
     for (index i = 0; i < options_.max_iter && !result_.converged; ++i) {
-      const Sums sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads);
+      Sums sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, within_);
+      if (m_.type == Covariance::tied && !within_ && cancels(sums)) {
+        within_ = true;
+        sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, true);
+      }
       const double bound = sums.log_likelihood / total_, change = bound - before;
       estimate(sums, 0);
       set_constants(m_);
@@ -116,17 +120,43 @@ class Em {
     if (m_.type == Covariance::spherical) to[0] = mean;
   }
 
-  void estimate_tied(const Sums& s) {
+  // A tied covariance is what is left of the rows' products about the mean after the means' own products.
+  // Where that is little (tight components far apart), the difference has lost its digits, and products
+  // within each component are gathered instead, at the cost of full covariances.
+  bool cancels(const Sums& s) const {
+    constexpr double left = sizeof(T) == 4 ? 1e-2 : 1e-5;
     const index stride = square_stride(d_);
-    for (index i = 0; i < d_; ++i) {
-      for (index j = 0; j <= i; ++j) {
-        double between = 0;
-        for (index c = 0; c < m_.k; ++c)
-          between += (s.n[c] + kNothing) * (m_.means[c * d_ + i] - products_.centers[i]) *
-                     (m_.means[c * d_ + j] - products_.centers[j]);
-        m_.covariances[i * d_ + j] = m_.covariances[j * d_ + i] =
-            (products_.s2[i * stride + j] - between) / total_;
+    for (index f = 0; f < d_; ++f) {
+      double between = 0;
+      for (index c = 0; c < m_.k; ++c) {
+        const double n = s.n[c] + kNothing, off = s.s1[c * d_ + f] / n;
+        between += n * off * off;
       }
+      const double all = products_.s2[f * stride + f];
+      if (all - between < left * all) return true;
+    }
+    return false;
+  }
+
+  // Sum over components of products about their new means, entry (i, j).
+  double within(const Sums& s, index i, index j) const {
+    const index stride = square_stride(d_);
+    double sum = within_ ? 0 : products_.s2[i * stride + j];
+    for (index c = 0; c < m_.k; ++c) {
+      const double n = s.n[c] + kNothing;
+      if (within_)
+        sum += s.s2[(c * stride + i) * stride + j] - s.s1[c * d_ + i] * s.s1[c * d_ + j] / n;
+      else
+        sum -= n * (m_.means[c * d_ + i] - products_.centers[i]) *
+               (m_.means[c * d_ + j] - products_.centers[j]);
+    }
+    return sum;
+  }
+
+  void estimate_tied(const Sums& s) {
+    for (index i = 0; i < d_; ++i) {
+      for (index j = 0; j <= i; ++j)
+        m_.covariances[i * d_ + j] = m_.covariances[j * d_ + i] = within(s, i, j) / total_;
       m_.covariances[i * d_ + i] += options_.reg_covar;
     }
     if (inverse_cholesky(m_.covariances.data(), d_, m_.factors.data())) return;
@@ -210,6 +240,7 @@ class Em {
   Sums products_;
   Result result_;
   index last_worst_ = -1;
+  bool within_ = false;  // tied: products are gathered within components
 };
 
 }  // namespace

@@ -49,11 +49,11 @@ inline index square_stride(index depth) { return (depth + 3) / 4 * 4; }
 using Groups = Buffer<std::uint16_t>;
 
 // shift: d values amid the data. Responsibilities below e^-50 (float: e^-35) of the
-// largest are taken as zero. Throws
+// largest are taken as zero. within: gather s2 as for full covariances, whatever the model's are. Throws
 // std::invalid_argument where a row has no finite density.
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            Groups& groups, int n_threads);
+            Groups& groups, int n_threads, bool within = false);
 
 // The sums for given responsibilities, n x k, or labels (negative: none; null: all zero), about `centers`
 // (k x d).

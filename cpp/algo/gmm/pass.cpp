@@ -50,6 +50,7 @@ struct Packed {
   const index k, depth, factor_size;
   double base = 0;
   Buffer<T> shift, means, factors, constants, scale;
+  Buffer<T> centers;  // tied, whose means are behind the triangle: the means where the rows are
 
   Packed(const Model& m, const Values& about)
       : type(m.type),
@@ -62,7 +63,8 @@ struct Packed {
                 : m.type == Covariance::tied ? factor_size
                                              : m.k * m.depth),
         constants(m.k),
-        scale(m.k, T(-0.5)) {
+        scale(m.k, T(-0.5)),
+        centers(m.type == Covariance::tied ? m.k * m.depth : 0) {
     base = *std::max_element(m.constants.begin(), m.constants.end());
     for (index f = 0; f < depth; ++f) shift[f] = static_cast<T>(about[f]);
     for (index c = 0; c < k; ++c) {
@@ -74,6 +76,7 @@ struct Packed {
       if (type == Covariance::spherical) scale[c] = static_cast<T>(-0.5 * m.factors[c] * m.factors[c]);
     }
     if (type != Covariance::tied) return;
+    std::copy_n(means.data(), k * depth, centers.data());
     pack(m.factors.data(), factors.data());
     for (index c = 0; c < k; ++c) {  // means where the rows will be: behind the shared triangle
       for (index i = 0; i < depth; ++i) {
@@ -104,19 +107,19 @@ struct Packed {
 // Working memory of one thread.
 template <class T>
 struct Scratch {
-  Scratch(const Plan& plan, index k, index depth, bool tied)
+  Scratch(const Plan& plan, index k, index depth)
       : panels(plan.rows * depth),
         z(plan.rows * (depth + 4)),
         logits(checked_product(k, plan.rows)),
         weights(plan.rows),
         log_sums(plan.rows),
         entropies(plan.rows),
-        whitened(tied ? plan.rows * depth : 0),
         picked(isa::kernels<T>().mr * depth),
         labels(plan.rows),
         hints(2 * plan.rows),
         active(plan.rows) {}
-  Buffer<T> panels, z, logits, weights, log_sums, entropies, whitened, picked;
+  Buffer<T> panels, z, logits, weights, log_sums, entropies, picked;
+  Buffer<T> whitened;  // tied: the panels behind the shared triangle
   Buffer<std::int32_t> labels, hints, active, order;
   index first = 0, rows = 0, n_panels = 0;  // the block at hand
   const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
@@ -178,6 +181,7 @@ void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
   if (m.type == Covariance::full) return m.kernels.gauss_full(t);
   if (m.type == Covariance::diag) return m.kernels.gauss_diag(t);
   if (m.type == Covariance::tied) {
+    if (s.whitened.size() == 0) s.whitened = Buffer<T>(s.panels.size());
     std::copy_n(s.panels.data(), s.n_panels * mr * m.depth, s.whitened.data());
     t.whitened = s.whitened.data();
     m.kernels.gauss_whiten(t);
@@ -252,7 +256,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
                       (static_cast<double>(size / k) + 16) / static_cast<double>(isa::kernels<T>().width);
   n_threads = threads::worth(work, n_threads);
   std::vector<Scratch<T>> scratch;
-  for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth, type == Covariance::tied);
+  for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
   Buffer<double> memory(checked_product(plan.shards, size), 0.0);
   std::vector<Partial> partial(static_cast<std::size_t>(plan.shards));
   threads::parallel_blocks(plan.shards, n_threads, [&](index shard, int thread) {
@@ -297,10 +301,12 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
 
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            Groups& groups, int n_threads) {
+            Groups& groups, int n_threads, bool within) {
   const Packed<T> packed(model, shift);
-  return sum_pass(x, weights, model.type, model.k, packed.shift.data(), packed.means.data(), &groups,
-                  n_threads, [&](Scratch<T>& s, Partial& sums) {
+  const bool tied = model.type == Covariance::tied;
+  const T* centers = tied ? packed.centers.data() : packed.means.data();
+  return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(), centers,
+                  &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
                     score_block(packed, &groups, s);
                     weigh_block(packed, kCut<T>, s);
                     add_scores(x, packed.base, s, groups, sums);
@@ -344,7 +350,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
                       (static_cast<double>(packed.factor_size) + 16) / static_cast<double>(packed.kernels.width);
   n_threads = threads::worth(work, n_threads);
   std::vector<Scratch<T>> scratch;
-  for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth, model.type == Covariance::tied);
+  for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
   threads::parallel_blocks((x.rows + plan.rows - 1) / plan.rows, n_threads, [&](index b, int thread) {
     Scratch<T>& s = scratch[thread];
     s.first = b * plan.rows;
@@ -366,7 +372,8 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                          \
-  template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, int);    \
+  template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, int, \
+                          bool);                                                                        \
   template Sums gather<T>(const View<T>&, const double*, const Values&, Covariance, index,              \
                           const Given<T>&, const Values&, int);                                         \
   template void score<T>(const View<T>&, const Model&, const Scores<T>&, int);
