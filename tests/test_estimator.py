@@ -278,7 +278,18 @@ def test_public_names():
 
 
 @pytest.mark.parametrize(
-    "module", ["coterie", "coterie.kmeans", "coterie._assign", "coterie._seeding"]
+    "module",
+    [
+        "coterie",
+        "coterie._assign",
+        "coterie._seeding",
+        "coterie._special",
+        "coterie.anomaly",
+        "coterie.bayesian_gmm",
+        "coterie.gmm",
+        "coterie.kmeans",
+        "coterie.selection",
+    ],
 )
 def test_examples_in_docstrings(module):
     failed, tried = doctest.testmod(importlib.import_module(module), verbose=False)

@@ -13,6 +13,7 @@ from coterie.io import (
     CommandError,
     InputError,
     OutputError,
+    Outputs,
     atomic,
     check_output,
     read_table,
@@ -239,6 +240,25 @@ def test_atomic_writes_and_replaces(tmp_path):
             file.write(content)
         assert path.read_text() == content
     assert names(tmp_path) == ["out"]
+
+
+def test_files_that_appear_together(tmp_path):
+    with Outputs() as outputs:
+        for name in ("a", "b"):
+            with outputs.open(tmp_path / name) as file:
+                file.write(name.encode())
+            assert not (tmp_path / name).exists()
+    assert [(tmp_path / name).read_text() for name in names(tmp_path)] == ["a", "b"]
+
+    def fail():
+        with Outputs() as outputs:
+            with outputs.open(tmp_path / "a", text=True) as file:
+                file.write("new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [(tmp_path / name).read_text() for name in names(tmp_path)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

@@ -14,6 +14,8 @@ ELSEWHERE = {"avx1024", "AVX2", "odd,baseline", " ", "avx2", "avx512", "neon"} -
 KERNELS = [
     "test_bad_input.py",
     "test_engine.py",
+    "test_gmm.py",
+    "test_gmm_invariance.py",
     "test_invariance.py",
     "test_kmeans_api.py",
     "test_kmeans_sparse.py",

@@ -76,3 +76,98 @@ def assert_within(actual, wanted, bound):
     assert actual.shape == wanted.shape
     excess = np.abs(actual - wanted) - bound
     assert (excess <= 0).all(), f"off by up to {np.max(excess)} more than the bound"
+
+
+def logit_bound(X, means, T, constants, shift, dtype):
+    """Bound on a difference between two constants + ln N(x; mean, (T^T T)^-1), each (n, k).
+
+    Rows and means are rounded less `shift`, so a feature of their difference is off by eps a, with
+    a = |x - shift| + |mean - shift|. T z takes d + 1 roundings more and one in T, hence its entries
+    are off by (d + 4) eps reach, reach = |T| a; the sum of their squares by (2 d + 8) eps sum
+    reach^2, and d more for the sum. Four are for exp, log and what is added; the largest constant
+    is set aside, so that of the others only their distance to it is rounded in `dtype`. A constant
+    itself is a sum of d + 3 float64 terms.
+    """
+    eps, d = np.finfo(dtype).eps, X.shape[1]
+    reach = np.einsum("cij,ncj->nci", np.abs(T), amplitude(X, means, shift))
+    relative = (3 * d + 8) * (reach**2).sum(axis=2) + 4 * (1 + constants.max() - constants)
+    return 2 * (eps * relative + (d + 4) * EPS * (1 + np.abs(constants)))
+
+
+def amplitude(X, means, shift):
+    """What a difference x - mean is made of, (n, k, d)."""
+    return np.abs(X - shift)[:, None] + np.abs(means - shift)
+
+
+def responsibility_bound(r, logit, dtype):
+    """Bound on a difference between two responsibilities, of logits that differ by up to `logit`.
+
+    r' = r e^b / sum r e^b is at most r e^(b + sum r b), by Jensen's inequality. Eight roundings are
+    for exp, its sum and the division; below e^-50 (float32: e^-35) they may be zero, and nothing is
+    promised where logits are off by 1 or more.
+    """
+    both = logit + (r * logit).sum(axis=1, keepdims=True)
+    off = np.expm1(np.minimum(both, 1)) + 8 * np.finfo(dtype).eps
+    cut = np.exp(-35.0 if dtype == np.float32 else -50.0)
+    return np.where(both < 1, r * off + cut, 1)
+
+
+def sums_bound(X, w, r, off, means, shift, dtype):
+    """Bounds on differences between sums of rho, rho z and rho z z^T, with rho = w r, z = x - mean.
+
+    Sums run over up to 512 rows in `dtype`, the rest in float64; rho is off by `off` w and rounded
+    once more, z is off by eps amplitude, and products and square roots of rho take three roundings.
+    """
+    eps, n, a = np.finfo(dtype).eps, len(X), amplitude(X, means, shift)
+    q = w[:, None] * (off + r * ((min(n, 512) + 8) * eps + 2 * n * EPS))
+    first = np.einsum("nc,ncf->cf", q, a)
+    return 2 * q.sum(axis=0), 2 * first, 2 * np.einsum("nc,nci,ncj->cij", q, a, a, optimize=True)
+
+
+def m_step_bounds(X, w, r, off, centers, means, shift, kind, dtype):
+    """Bounds on differences between two weights, means and covariances after an M-step.
+
+    centers, means: before and after it, delta = means - centers. n is off by dn and by the 2e-15
+    mean weights that keep it from zero, the mean by (d s1 + |delta| dn) / n, the covariance by
+    (d s2 + |s2| dn) / n and twice |delta| times the error of the mean. 'tied' takes the sum about
+    the mean of all rows less that of the means, or sums within components; its centers may be
+    that mean.
+    """
+    rho = w[:, None] * r
+    n = rho.sum(axis=0)
+    dn, first, second = sums_bound(X, w, r, off, centers, shift, dtype)
+    delta = np.abs(means - centers)
+    if kind == "tied":
+        every = np.broadcast_to(shift, centers.shape)
+        first = np.maximum(first, sums_bound(X, w, r, off, every, shift, dtype)[1])
+        delta = np.maximum(delta, np.abs(means - every))
+    dn = dn + 10 * EPS * w.mean()
+    mean = (first + delta * dn[:, None]) / n[:, None] + 8 * EPS * np.abs(X).max()
+    if kind == "tied":
+        one, out = np.ones((len(X), 1)), np.abs(means - shift)
+        third = sums_bound(X, w, one, 0 * one, shift[None], shift, dtype)[2][0]
+        between = np.einsum("c,ci,cj->ij", n, out, mean)
+        covariance = third + between + between.T + np.einsum("c,ci,cj->ij", dn, out, out)
+        inner = np.einsum("c,ci,cj->ij", n, delta, mean)
+        inner = inner + inner.T + np.einsum("c,ci,cj->ij", dn, delta, delta)
+        covariance = covariance + second.sum(axis=0) + inner
+        return dn / n.sum() + 4 * EPS, mean, covariance / n.sum()
+    a = amplitude(X, centers, shift)
+    square = np.einsum("nc,nci,ncj->cij", rho, a, a, optimize=True) / n[:, None, None]
+    cross = delta[:, :, None] * mean[:, None] + mean[:, :, None] * delta[:, None]
+    covariance = (second + square * dn[:, None, None]) / n[:, None, None] + cross
+    if kind in ("diag", "spherical"):
+        covariance = np.einsum("cii->ci", covariance)
+    weights = (dn + dn.sum() * n / n.sum()) / n.sum() + 4 * EPS
+    return weights, mean, covariance.mean(axis=1) if kind == "spherical" else covariance
+
+
+def likely_bound(n_terms, size, dtype):
+    """What a difference of two sums stays below unless roundings conspire.
+
+    Roundings that are independent and of mean zero add up as the root of their number: at most
+    lambda sqrt(n) eps / 2 each, but for a chance of 2 exp(-lambda^2 / 2), here 7e-4 for lambda 4
+    (Higham & Mary, SIAM J. Sci. Comput. 41, 2019); as the bound is of all n in one chain, and
+    kernels have many, it is hardly ever approached.
+    """
+    return 4 * np.sqrt(n_terms) * np.finfo(dtype).eps * np.max(np.abs(size))

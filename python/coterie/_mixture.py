@@ -285,7 +285,7 @@ class Mixture(Estimator):
     def _rows(self, X: object) -> Floats:
         self._require_fit()
         if "n_features_in_" not in vars(self):  # parameters set by hand
-            self.n_features_in_ = self.means_.shape[1]
+            self.n_features_in_ = np.shape(self.means_)[1]
         refuse_sparse(X, self)
         rows: Any = self._fitted_rows(X)
         return rows  # type: ignore[no-any-return]

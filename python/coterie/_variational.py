@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from coterie._mixture_run import Data
 
+FLAT = 1e-10  # share of the mean variance below which a direction counts as singular
+SINGULAR = "reg_covar: wanted covariances that can be inverted, got singular ones"
 NOTHING = 10 * np.finfo(np.float64).eps  # added to the weight of a component: none is zero
 
 
@@ -77,7 +79,7 @@ def square(s2: NDArray[np.float64], k: int, d: int) -> NDArray[np.float64]:
 def moments(
     sums: _core.Sums, data: Data, kind: str, reg_covar: float, products: NDArray[np.float64]
 ) -> Moments:
-    n, d = sums[0] + NOTHING, data.rows.shape[1]
+    n, d = sums[0] + NOTHING * data.total / len(data.rows), data.rows.shape[1]
     k = len(n)
     delta = sums[1].reshape(k, d) / n[:, None]
     means = sums[3].reshape(k, d) + delta
@@ -121,26 +123,33 @@ def posterior(m: Moments, prior: Prior, kind: str, process: bool) -> Posterior:
     else:
         scale = prior.covariance + m.n * m.covariances + shrunk * (off**2).mean(axis=1)
         covariances = scale / degrees
-    return Posterior(
-        concentration, precision, means, degrees, covariances, factors(covariances, kind)
-    )
+    lifted, inverse = factors(covariances, kind)
+    return Posterior(concentration, precision, means, degrees, lifted, inverse)
 
 
-def factors(covariances: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Return lower triangular T with covariance^-1 = T^T T."""
+def factors(
+    covariances: NDArray[np.float64], kind: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the covariances, lifted where they are singular, and T with T^T T their inverse."""
     if kind in ("diag", "spherical"):
-        return np.asarray(1 / np.sqrt(np.maximum(covariances, np.finfo(np.float64).tiny)))
+        least = FLAT * np.mean(covariances)
+        if not least > 0:
+            raise ValueError(SINGULAR)
+        lifted = np.maximum(covariances, least)
+        return lifted, np.asarray(1 / np.sqrt(lifted))
     eye = np.eye(covariances.shape[-1])
     variance = covariances.diagonal(axis1=-2, axis2=-1).mean(axis=-1)[..., None, None]
-    for share in (0, 1e-12, 1e-9, 1e-6):
+    for share in (0, FLAT, 100 * FLAT, 1e4 * FLAT):
+        lifted = covariances + share * variance * eye
         try:
-            lower = np.linalg.cholesky(covariances + share * variance * eye)
+            lower = np.linalg.cholesky(lifted)
         except np.linalg.LinAlgError:
             continue
-        return np.ascontiguousarray(
-            np.tril(np.linalg.solve(lower, np.broadcast_to(eye, lower.shape)))
-        )
-    raise ValueError("reg_covar: wanted covariances that can be inverted, got singular ones")
+        pivots = lower.diagonal(axis1=-2, axis2=-1) ** 2
+        if (pivots > 0.1 * FLAT * variance[..., 0]).all():
+            inverse = np.linalg.solve(lower, np.broadcast_to(eye, lower.shape))
+            return lifted, np.ascontiguousarray(np.tril(inverse))
+    raise ValueError(SINGULAR)
 
 
 def log_det(state: Posterior, kind: str) -> Any:

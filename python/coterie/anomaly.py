@@ -131,7 +131,7 @@ class GaussianAnomalyDetector(Estimator):
         contamination = check_real(self.contamination, "contamination")
         if not 0 < contamination <= 0.5:
             raise ValueError(f"contamination: wanted a number in (0, 0.5], got {contamination!r}")
-        threshold = self.threshold
+        threshold: Any = self.threshold
         if isinstance(threshold, (str, bytes, bool)) or np.ndim(threshold) > 0:
             raise TypeError(f"threshold: wanted a number or None, got {threshold!r}")
         if threshold is not None and not np.isfinite(threshold):

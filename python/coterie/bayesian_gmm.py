@@ -27,7 +27,7 @@ from coterie._mixture_run import (
 )
 from coterie._mixture_start import check_precisions, check_shape, initial_labels
 from coterie._validate import check_option, check_real
-from coterie._variational import NOTHING, Posterior, Prior
+from coterie._variational import Posterior, Prior
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,7 +261,7 @@ class BayesianGaussianMixture(Mixture):
         zero = np.zeros((k, rows.shape[1]))
         sums = _core.gmm_gather(rows, weights, mean, "tied", given, zero, n_threads)
         if kind != "tied":
-            n = sums[0] + NOTHING
+            n = sums[0] + vb.NOTHING * data.total / len(rows)
             centers = sums[3].reshape(k, -1) + sums[1].reshape(k, -1) / n[:, None]
             sums = _core.gmm_gather(rows, weights, mean, kind, given, centers, n_threads)
         moments = vb.moments(sums, data, kind, options.reg_covar, products)

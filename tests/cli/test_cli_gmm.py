@@ -196,14 +196,23 @@ def test_a_range_of_two(run, blobs):
     assert got["n_components"] == 3
 
 
-def test_what_has_not_converged_is_said(run, blobs, monkeypatch):
-    monkeypatch.setitem(coterie.GaussianMixture.__init__.__kwdefaults__, "max_iter", 1)
-    got = gmm_report(run, blobs)
+def test_what_has_not_converged_is_said(run, blobs):
+    once = ("--max-iter", 1)
+    got = gmm_report(run, blobs, *once)
+    assert got["n_iter"] == 1
     assert not got["converged"]
     assert any(n.startswith("2 components: no run converged") for n in got["notices"])
-    got = gmm_report(run, blobs, k="2:4")
+    got = gmm_report(run, blobs, *once, k="2:4")
     assert any(n.startswith("2, 3, 4 components: not converged") for n in got["notices"])
-    assert "not converged" in gmm(run, blobs)[1]
+    assert "not converged" in gmm(run, blobs, *once)[1]
+
+
+@pytest.mark.parametrize("k", [3, "2:4"])
+def test_tol_decides_when_it_has_converged(run, tmp_path, k):
+    np.save(tmp_path / "x.npy", np.random.default_rng(5).normal(size=(400, 2)))
+    loose, tight = (gmm_report(run, tmp_path / "x.npy", "--tol", t, k=k) for t in (1, 1e-5))
+    assert loose["converged"]
+    assert loose["n_iter"] < tight["n_iter"]
 
 
 # ---- report

@@ -176,7 +176,9 @@ def test_a_failed_write_leaves_the_old_file(run, two, tmp_path, monkeypatch):
     assert (tmp_path / "o.csv").read_text() == "old"
 
 
-@pytest.mark.parametrize(("when", "k"), [("_fit_rows", 2), ("_fit_rows", "1:3"), ("predict_proba", 2)])
+@pytest.mark.parametrize(
+    ("when", "k"), [("_fit_rows", 2), ("_fit_rows", "1:3"), ("predict_proba", 2)]
+)
 def test_an_interrupt_leaves_nothing(run, two, tmp_path, monkeypatch, when, k):
     monkeypatch.setattr(
         coterie.GaussianMixture, when, lambda *_, **__: signal.raise_signal(signal.SIGINT)

@@ -13,7 +13,6 @@ namespace coterie::gmm {
 namespace {
 
 constexpr double kTwoPi = 6.283185307179586476925286766559;
-constexpr double kNothing = 10 * std::numeric_limits<double>::epsilon();  // added to N_c: none is zero
 
 void insert_once(std::vector<index>& list, index c) {
   const auto at = std::lower_bound(list.begin(), list.end(), c);
@@ -30,7 +29,8 @@ class Em {
         options_(options),
         m_(model),
         d_(model.depth),
-        total_(total_weight(weights, x.rows)) {
+        total_(total_weight(weights, x.rows)),
+        nothing_(10 * std::numeric_limits<double>::epsilon() * total_ / static_cast<double>(x.rows)) {
     for (const double v : columns.variance) variance_ += v / static_cast<double>(d_);
     if (m_.type != Covariance::tied) return;
     // sum w x x^T about the shift, once and for all.
@@ -43,7 +43,7 @@ class Em {
     if (m_.type != Covariance::tied) {
       for (index c = 0; c < m_.k; ++c)
         for (index f = 0; f < d_; ++f)
-          sums.centers[c * d_ + f] += sums.s1[c * d_ + f] / (sums.n[c] + kNothing);
+          sums.centers[c * d_ + f] += sums.s1[c * d_ + f] / (sums.n[c] + nothing_);
       sums = gather(x_, weights_, columns_.mean, m_.type, m_.k, given, sums.centers, options_.n_threads);
     }
     estimate(sums, total_);
@@ -74,9 +74,9 @@ class Em {
   // The M-step. whole: what the N_c are shares of; 0: their sum.
   void estimate(const Sums& s, double whole) {
     double sum = 0;
-    for (const double n : s.n) sum += n + kNothing;
+    for (const double n : s.n) sum += n + nothing_;
     for (index c = 0; c < m_.k; ++c) {
-      const double n = s.n[c] + kNothing;
+      const double n = s.n[c] + nothing_;
       m_.weights[c] = n / (whole > 0 ? whole : sum);
       for (index f = 0; f < d_; ++f)
         m_.means[c * d_ + f] = s.centers[c * d_ + f] + s.s1[c * d_ + f] / n;
@@ -98,7 +98,7 @@ class Em {
   }
 
   void covariance(const Sums& s, index c) {
-    const double n = s.n[c] + kNothing;
+    const double n = s.n[c] + nothing_;
     double* to = covariance_of(c);
     const auto delta = [&](index f) { return s.s1[c * d_ + f] / n; };
     if (m_.type == Covariance::full) {
@@ -124,12 +124,12 @@ class Em {
   // Where that is little (tight components far apart), the difference has lost its digits, and products
   // within each component are gathered instead, at the cost of full covariances.
   bool cancels(const Sums& s) const {
-    constexpr double left = sizeof(T) == 4 ? 1e-2 : 1e-5;
+    constexpr double left = sizeof(T) == 4 ? 1e-2 : 1e-3;
     const index stride = square_stride(d_);
     for (index f = 0; f < d_; ++f) {
       double between = 0;
       for (index c = 0; c < m_.k; ++c) {
-        const double n = s.n[c] + kNothing, off = s.s1[c * d_ + f] / n;
+        const double n = s.n[c] + nothing_, off = s.s1[c * d_ + f] / n;
         between += n * off * off;
       }
       const double all = products_.s2[f * stride + f];
@@ -143,7 +143,7 @@ class Em {
     const index stride = square_stride(d_);
     double sum = within_ ? 0 : products_.s2[i * stride + j];
     for (index c = 0; c < m_.k; ++c) {
-      const double n = s.n[c] + kNothing;
+      const double n = s.n[c] + nothing_;
       if (within_)
         sum += s.s2[(c * stride + i) * stride + j] - s.s1[c * d_ + i] * s.s1[c * d_ + j] / n;
       else
@@ -236,6 +236,7 @@ class Em {
   Model& m_;
   const index d_;
   const double total_;
+  const double nothing_;  // added to N_c: none is zero
   double variance_ = 0;  // mean over the columns
   Sums products_;
   Result result_;

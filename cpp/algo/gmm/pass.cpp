@@ -126,9 +126,9 @@ struct Scratch {
   index row(index r) const { return first + (at ? at[r] : r); }
 };
 
-// Packs the block's rows and their weights; padding weighs nothing.
+// Packs the block's rows and their weights, in units of `unit`; padding weighs nothing.
 template <class T>
-void load_block(const View<T>& x, const double* weights, const T* shift, Scratch<T>& s) {
+void load_block(const View<T>& x, const double* weights, double unit, const T* shift, Scratch<T>& s) {
   const Kernels<T>& kernels = isa::kernels<T>();
   const index mr = kernels.mr, depth = x.cols;
   s.n_panels = (s.rows + mr - 1) / mr;
@@ -144,7 +144,7 @@ void load_block(const View<T>& x, const double* weights, const T* shift, Scratch
     kernels.pack_lanes(s.picked.data(), depth, count, depth, count * depth, shift, panel, norms);
   }
   for (index r = 0; r < s.n_panels * mr; ++r)
-    s.weights[r] = r < s.rows ? (weights ? static_cast<T>(weights[s.row(r)]) : T(1)) : T(0);
+    s.weights[r] = r < s.rows ? (weights ? static_cast<T>(weights[s.row(r)] / unit) : T(1)) : T(0);
 }
 
 template <class T>
@@ -245,6 +245,12 @@ void scatter(Covariance type, MixtureTask<T> t, const T* means, const Partial& s
   else kernels.scatter_diag(t);
 }
 
+// A power of two near the largest weight: T may hold the quotients where it could not hold the weights.
+double weight_unit(const double* weights, index rows) {
+  const double largest = weights ? *std::max_element(weights, weights + rows) : 1;
+  return std::ldexp(1.0, std::max(std::ilogb(largest), -1021));
+}
+
 // fill(scratch, partial) weighs a block of rows that is packed; here its rows are summed. means: less the
 // shift, in T; what they stand for goes to `centers`. groups: how to order rows, or null.
 template <class T, class Fill>
@@ -258,6 +264,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
   std::vector<Scratch<T>> scratch;
   for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
   Buffer<double> memory(checked_product(plan.shards, size), 0.0);
+  const double unit = weight_unit(weights, x.rows);
   std::vector<Partial> partial(static_cast<std::size_t>(plan.shards));
   threads::parallel_blocks(plan.shards, n_threads, [&](index shard, int thread) {
     double* at = memory.data() + shard * size;
@@ -269,7 +276,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
       s.first = groups ? begin : i;
       s.at = groups ? s.order.data() + (i - begin) : nullptr;
       s.rows = std::min(plan.rows, end - i);
-      load_block(x, weights, shift, s);
+      load_block(x, weights, unit, shift, s);
       fill(s, p);
       scatter(type, task_of(s, depth, k), means, p);
       if (threads::stopped()) return;
@@ -285,6 +292,12 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
     sums.entropy += p.entropy;
     if (p.least < least) least = p.least, sums.worst = p.worst;
     for (index e = 0; s > 0 && e < size; ++e) memory[e] += memory[s * size + e];
+  }
+  sums.log_likelihood *= unit;
+  sums.entropy *= unit;
+  for (index e = 0; e < size; ++e) {
+    if (!std::isfinite(memory[e])) refuse("X", "values whose squared distances fit its dtype", "an overflow");
+    memory[e] *= unit;
   }
   sums.n.assign(memory.data(), memory.data() + k);
   sums.s1.assign(memory.data() + k, memory.data() + k * (depth + 1));
@@ -355,7 +368,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
     Scratch<T>& s = scratch[thread];
     s.first = b * plan.rows;
     s.rows = std::min(plan.rows, x.rows - s.first);
-    load_block<T>(x, nullptr, packed.shift.data(), s);
+    load_block<T>(x, nullptr, 1, packed.shift.data(), s);
     score_block<T>(packed, nullptr, s);
     weigh_block(packed, sizeof(T) == 4 ? 87 : 708, s);
     const index rows = s.n_panels * packed.kernels.mr;

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from coterie.cli.streams import tell
 from coterie.io.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ COLUMNS = (
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} ({self.prog} --help shows the usage)")
+
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+        # --help and --version come here; argparse itself says nothing of a disk that is full.
+        tell(message, end="")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -64,7 +70,7 @@ def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
         "one at the knee of the elbow curve is kept",
     )
     _add_columns(parser, "means and centres are reported in original units")
-    _add_starts(parser, "starts, best kept (default: 1)")
+    _add_starts(parser, "starts, best kept (default: 1)", 300)
     add(
         "--out",
         metavar="FILE",
@@ -97,7 +103,17 @@ def _add_gmm(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_mixture(parser)
     _add_columns(parser, "means and standard deviations are reported in original units")
     _add_starts(
-        parser, "starts, best kept (default: 1); not with a range, whose numbers share their start"
+        parser,
+        "starts, best kept (default: 1); not with a range, whose numbers share their start",
+        100,
+    )
+    parser.add_argument(
+        "--tol",
+        metavar="T",
+        type=_tolerance,
+        default=1e-3,
+        help="a start has converged when an iteration gains less log likelihood per row than this "
+        "(default: 0.001)",
     )
     _add_scores(parser)
     _add_rows(
@@ -195,11 +211,18 @@ def _add_columns(parser: argparse.ArgumentParser, units: str) -> None:
     )
 
 
-def _add_starts(parser: argparse.ArgumentParser, starts: str) -> None:
+def _add_starts(parser: argparse.ArgumentParser, starts: str, max_iter: int) -> None:
     parser.add_argument(
-        "--seed", metavar="N", type=_whole(0), default=0, help="random seed (default: 0)"
+        "--seed", metavar="N", type=_whole(0, 2**32 - 1), default=0, help="random seed (default: 0)"
     )
     parser.add_argument("--n-init", metavar="N", type=_whole(1), default=1, help=starts)
+    parser.add_argument(
+        "--max-iter",
+        metavar="N",
+        type=_whole(1),
+        default=max_iter,
+        help="iterations of a start at most (default: %(default)s)",
+    )
 
 
 def _add_rows(parser: argparse.ArgumentParser, dropped: str) -> None:
@@ -229,19 +252,29 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 # ---- values
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if not least <= value < 2**32:
+        if not least <= value <= most:
             raise argparse.ArgumentTypeError(
-                f"wanted a whole number from {least} to {2**32 - 1}, got {text!r}"
+                f"wanted a whole number from {least} to {most}, got {text!r}"
             )
         return value
 
     return parse
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"wanted a number from 0 up, got {text!r}")
+    return value
 
 
 def _share(text: str) -> float:

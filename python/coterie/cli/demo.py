@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from coterie.cli.kmeans import KMeansJob, cluster_file
 from coterie.cli.report import as_json, as_text, lines_of
+from coterie.cli.streams import tell
 
 if TYPE_CHECKING:
     import argparse
@@ -38,18 +39,21 @@ def run(options: argparse.Namespace) -> None:
     kinds, clusters = sorted({s for s, _ in pairs}), range(len(report.clusters))
     if options.json:
         table = {s: [counts[s, c] for c in clusters] for s in kinds}
-        print(as_json(report, species=table, adjusted_rand_index=index))
+        tell(as_json(report, species=table, adjusted_rand_index=index))
         return
     report.input = "penguins.csv (Palmer penguins, CC0)"
-    print("coterie kmeans penguins.csv --n-clusters 3 --missing drop \\")
-    print(f"    --features {','.join(FEATURES)}\n")
-    print(as_text(report))
     rows = [["species", *(f"cluster {c}" for c in clusters)]]
     rows += [[s, *(str(counts[s, c]) for c in clusters)] for s in kinds]
-    print("\nspecies, which the run did not see, against clusters:")
-    print("\n".join(lines_of(rows, 100, fixed=1)))
-    print(f"\nadjusted Rand index {index:.3f} (1 is perfect agreement, 0 is chance)")
-    print(f"the data: {path}")
+    lines = [
+        "coterie kmeans penguins.csv --n-clusters 3 --missing drop \\",
+        f"    --features {','.join(FEATURES)}\n",
+        as_text(report),
+        "\nspecies, which the run did not see, against clusters:",
+        *lines_of(rows, 100, fixed=1),
+        f"\nadjusted Rand index {index:.3f} (1 is perfect agreement, 0 is chance)",
+        f"the data: {path}",
+    ]
+    tell("\n".join(lines))
 
 
 def _column(path: Path, name: str) -> list[str]:

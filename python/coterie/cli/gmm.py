@@ -32,6 +32,7 @@ from coterie.cli.report import (
     figure,
     glyph,
 )
+from coterie.cli.streams import tell
 from coterie.io import write_columns
 from coterie.io.errors import UsageError
 
@@ -56,6 +57,8 @@ class GmmJob(Job):
     criterion: str = "bic"
     proba: bool = False
     anomalies: float | None = None
+    max_iter: int = 100
+    tol: float = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +98,7 @@ class Candidate(NamedTuple):
 def run(options: argparse.Namespace) -> None:
     """Do what the command line asks and print the report."""
     report = fit_file(GmmJob.of(options))
-    print(as_json(report) if options.json else as_text(report))
+    tell(as_json(report) if options.json else as_text(report))
 
 
 def fit_file(job: GmmJob) -> GmmReport:
@@ -186,6 +189,8 @@ def _fit(
         job.n_components[0],
         covariance_type=job.covariance_type,
         n_init=job.n_init,
+        max_iter=job.max_iter,
+        tol=job.tol,
         random_state=job.seed,
         n_threads=job.threads,
         callback=show if progress.live else None,
@@ -215,6 +220,8 @@ def _select(
             job.criterion,
             n_threads=job.threads,
             covariance_type=job.covariance_type,
+            max_iter=job.max_iter,
+            tol=job.tol,
             random_state=job.seed,
             callback=show if progress.live else None,
         )
@@ -235,7 +242,7 @@ def _components(
         "diag": lambda c: c,
         "spherical": lambda c: c[:, None],
     }[model.covariance_type](model.covariances_)
-    means = model.means_ * prepared.divide + prepared.shift
+    means = prepared.original(model.means_)
     deviations = np.broadcast_to(np.sqrt(variances), (k, d)) * prepared.divide
     sizes = np.bincount(labels, minlength=k)
     return [

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coterie import _core
+from coterie.cli.streams import tell
 
 __all__ = ["collect", "run"]
 
@@ -20,7 +21,7 @@ def run(*, as_json: bool) -> None:
     """Print the facts as lines, or as one JSON object."""
     facts = collect()
     if as_json:
-        print(json.dumps(facts))
+        tell(json.dumps(facts))
         return
     usable = ", ".join(isa for isa in facts["isas"] if isa != "odd")  # odd: for tests
     shown = {
@@ -34,8 +35,7 @@ def run(*, as_json: bool) -> None:
         "NumPy": facts["numpy"],
         "extras": ", ".join(f"{k} {v or 'not installed'}" for k, v in facts["extras"].items()),
     }
-    for name, value in shown.items():
-        print(f"{name:<9} {value}")
+    tell("\n".join(f"{name:<9} {value}" for name, value in shown.items()))
 
 
 def collect() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from coterie.cli.prepare import Prepared, prepare, some
-from coterie.io import READABLE, check_output, one_line, read_table
+from coterie.cli.streams import note
+from coterie.io import READABLE, check_output, read_table
 from coterie.io.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -186,4 +186,4 @@ def free_name(wanted: str, taken: set[str]) -> str:
 def say(notices: Iterable[str]) -> None:
     """Print the notices to stderr."""
     for notice in notices:
-        print(f"coterie: note: {one_line(notice)}", file=sys.stderr)
+        note(f"note: {notice}")

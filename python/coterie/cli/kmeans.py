@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,8 +32,9 @@ from coterie.cli.report import (
     feature_table,
     figure,
 )
+from coterie.cli.streams import tell
 from coterie.cli.sweep import knee
-from coterie.io import READABLE, atomic, check_output, write_columns
+from coterie.io import READABLE, Outputs, check_output, write_columns
 from coterie.io.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class KMeansJob(Job):
 
     n_clusters: range
     centers: Path | None = None
+    max_iter: int = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class Cluster(Group):
 def run(options: argparse.Namespace) -> None:
     """Do what the command line asks and print the report."""
     report, _ = cluster_file(KMeansJob.of(options))
-    print(as_json(report) if options.json else as_text(report))
+    tell(as_json(report) if options.json else as_text(report))
 
 
 def cluster_file(job: KMeansJob) -> tuple[KMeansReport, NDArray[np.int32]]:
@@ -139,6 +140,7 @@ def _fit(
     model = KMeans(
         n_clusters=k,
         n_init=job.n_init,
+        max_iter=job.max_iter,
         random_state=job.seed,
         n_threads=job.threads,
         callback=show if progress.live else None,
@@ -151,10 +153,14 @@ def _fit(
 def _clusters(prepared: Prepared, model: KMeans) -> list[Cluster]:
     k = len(model.cluster_centers_)
     sizes = np.bincount(model.labels_, minlength=k)
-    sums = _sums(prepared.X, model.labels_, k)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = sums / sizes[:, None] * prepared.divide + prepared.shift
-    centers = model.cluster_centers_.astype(np.float64) * prepared.divide + prepared.shift
+    near = model.cluster_centers_.astype(np.float64)
+    with np.errstate(all="ignore"):
+        # From the centres on: sums of large numbers lose digits, those of differences do not.
+        means = near + _sums(prepared.X, model.labels_, near) / sizes[:, None]
+    means, centers = prepared.original(means), prepared.original(near)
+    # A centre that is the mean but for the rounding of its long sum is the mean.
+    noise = (4e-7 if prepared.X.dtype == np.float32 else 1e-12) * prepared.reach
+    centers = np.where(np.abs(centers - means) <= noise, means, centers)
     rows = len(prepared.X)
     return [
         Cluster(size=size, share=size / rows, mean=mean, center=center)
@@ -162,14 +168,16 @@ def _clusters(prepared: Prepared, model: KMeans) -> list[Cluster]:
     ]
 
 
-def _sums(X: NDArray[Any], labels: NDArray[np.int32], k: int) -> NDArray[np.float64]:
-    """Return the sum of the rows of each cluster, (k, d), a block of sorted rows at a time."""
-    sums = np.zeros((k, X.shape[1]))
+def _sums(
+    X: NDArray[Any], labels: NDArray[np.int32], centers: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return each cluster's sum of rows less its centre, (k, d), a block of rows at a time."""
+    sums = np.zeros(centers.shape)
     for start in range(0, len(X), 4096):
         some = labels[start : start + 4096]
         order = np.argsort(some, kind="stable")
         present, first = np.unique(some[order], return_index=True)
-        block = X[start : start + 4096][order].astype(np.float64, copy=False)
+        block = X[start : start + 4096][order] - centers[some[order]]
         sums[present] += np.add.reduceat(block, first, axis=0)
     return sums
 
@@ -178,14 +186,15 @@ def _sums(X: NDArray[Any], labels: NDArray[np.int32], k: int) -> NDArray[np.floa
 
 
 def _write(job: KMeansJob, table: Table, report: KMeansReport, labels: NDArray[np.int32]) -> None:
-    """Write both files; neither gets its name before both are written."""
+    """Write both files; neither gets its name before both are on disk."""
     columns = free_names(job, table, {"cluster": labels}, report.notices)
-    with ExitStack() as stack:
+    with Outputs() as outputs:
+        if job.out is not None:
+            write_columns(table, columns, job.out, outputs=outputs)
         if job.centers is not None:
             text = job.centers.suffix.lower() == ".csv"
-            _write_centers(stack.enter_context(atomic(job.centers, text=text)), job.centers, report)
-        if job.out is not None:
-            write_columns(table, columns, job.out)
+            with outputs.open(job.centers, text=text) as file:
+                _write_centers(file, job.centers, report)
 
 
 def _write_centers(file: Any, path: Path, report: KMeansReport) -> None:

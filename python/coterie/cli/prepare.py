@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ class Prepared:
         Scaled rows that take part: ``(original - shift) / divide``.
     kept : ndarray of bool or None
         Which rows of the file those are; None for all.
+    reach : ndarray
+        How far the values of a column lie from its shift; 0 where nothing was scaled.
     """
 
     X: NDArray[Any]
@@ -40,8 +43,29 @@ class Prepared:
     kept: NDArray[np.bool_] | None
     shift: NDArray[np.float64]
     divide: NDArray[np.float64]
+    reach: NDArray[np.float64]
     left_out: list[tuple[str, str]]
     notices: list[str]
+
+    def original(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
+        """Return scaled values, (k, d), in original units, without the rounding noise.
+
+        A scaled value is known to some units in the last place of the largest one of its column.
+        Where that leaves a short decimal number possible, such as 0 or 1 among truth values, it
+        is that number; no other value changes, and none by more than it may be wrong anyway.
+        """
+        narrow = self.X.dtype == np.float32
+        tolerance = (4e-7 if narrow else 2e-14) * self.reach
+        with np.errstate(all="ignore"):
+            values = scaled.astype(np.float64) * self.divide + self.shift
+            for column, limit in zip(values.T, tolerance.tolist(), strict=True):
+                column[np.abs(column) <= limit] = 0.0
+                # Three digits more than the tolerance: what is that short is so by intent.
+                digits = math.floor(-math.log10(limit)) - 3 if limit else 99
+                if abs(digits) <= 22:  # beyond, the power of ten is no float
+                    short = np.round(column, digits)
+                    column[:] = np.where(np.abs(column - short) <= limit, short, column)
+        return values
 
 
 def prepare(table: Table, features: list[str] | None, scale: str, missing: str) -> Prepared:
@@ -80,7 +104,7 @@ def prepare(table: Table, features: list[str] | None, scale: str, missing: str) 
         X = X[kept]
     if features is None:
         notices += _row_counters(X, names)
-    shift, divide, constant = _moments(X, names, scale)
+    shift, divide, reach, constant = _moments(X, names, scale)
     bad = np.flatnonzero(~np.isfinite(shift) | ~np.isfinite(divide))
     if len(bad):
         where = f"{table.path}, column {_short(names[bad[0]])}"
@@ -88,7 +112,8 @@ def prepare(table: Table, features: list[str] | None, scale: str, missing: str) 
     if constant:
         shown = some([_short(name) for name in constant])
         notices.append(f"the same value in every row, no help in clustering: {shown}")
-    return Prepared(_scaled(X, shift, divide), names, kept, shift, divide, left_out, notices)
+    Z = _scaled(X, shift, divide)
+    return Prepared(Z, names, kept, shift, divide, reach, left_out, notices)
 
 
 # ---- columns
@@ -240,8 +265,8 @@ def _missing_message(
 
 def _moments(
     X: NDArray[Any], names: list[str], scale: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
-    """Return what to subtract, what to divide by, and the names of constant columns."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """Return what to subtract, what to divide by, the reach, and names of constant columns."""
     d = X.shape[1]
     low, high, total = np.full(d, np.inf), np.full(d, -np.inf), np.zeros(d)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -252,7 +277,7 @@ def _moments(
         flat = low == high
         constant = [names[j] for j in np.flatnonzero(flat)] if len(X) > 1 else []
         if scale == "none":
-            return np.zeros(d), np.ones(d), constant
+            return np.zeros(d), np.ones(d), np.zeros(d), constant
         if scale == "minmax":
             shift, divide = low, high - low
         else:
@@ -262,8 +287,9 @@ def _moments(
             for rows in _blocks(X):
                 squares += np.square(X[rows] - shift).sum(axis=0)
             divide = np.sqrt(squares / len(X))
+        reach = np.maximum(high - shift, shift - low)
     divide = np.where(flat | (divide == 0), 1.0, divide)
-    return shift, divide, constant
+    return shift, divide, reach, constant
 
 
 def _scaled(

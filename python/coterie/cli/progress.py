@@ -23,7 +23,7 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr is not None and sys.stderr.isatty()
         self._status: Any = None
         self._last = 0.0
 

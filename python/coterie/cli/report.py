@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from coterie.cli.streams import reads_utf8
 from coterie.io.errors import one_line
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class Report:
 
 def as_json(report: Report, **more: Any) -> str:
     """Return one JSON object; a figure that is not finite becomes null."""
-    return json.dumps(_finite(_plain(report) | more), ensure_ascii=False, allow_nan=False)
+    facts = _finite(_plain(report) | more)
+    return json.dumps(facts, ensure_ascii=not reads_utf8(), allow_nan=False)
 
 
 def _plain(report: Report) -> dict[str, Any]:

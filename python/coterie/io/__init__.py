@@ -1,7 +1,7 @@
 """Files in and out, for the command: CSV, NumPy's two formats, and Parquet.
 
 `read_table` gives the columns as numbers and remembers how the rows are written back;
-`check_output` and `atomic` make sure that a result appears whole or not at all.
+`check_output`, `atomic` and `Outputs` make sure that results appear whole or not at all.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coterie.io.atomic import atomic
+from coterie.io.atomic import Outputs, atomic
 from coterie.io.errors import CommandError, InputError, OutputError, UsageError, one_line
 from coterie.io.table import Column, Table
 
@@ -24,6 +24,7 @@ __all__ = [
     "CommandError",
     "InputError",
     "OutputError",
+    "Outputs",
     "Table",
     "UsageError",
     "atomic",
@@ -76,7 +77,7 @@ def read_table(path: str | Path, *, header: str = "auto") -> Table:
 
 
 def check_output(option: str, path: Path, allowed: tuple[str, ...], why: str) -> None:
-    """Refuse an output path before the work starts: its ending, its folder.
+    """Refuse an output path before the work starts: its name, its ending, its folder.
 
     Parameters
     ----------
@@ -90,6 +91,12 @@ def check_output(option: str, path: Path, allowed: tuple[str, ...], why: str) ->
         A clause that explains them, such as ".csv as the input".
     """
     kind = path.suffix.lower()
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # a new file, or there is no such folder
+    except OSError as error:  # a name too long, a folder that is closed to us, links in a circle
+        raise OutputError(f"{option} {path}: {error.strerror or error}") from None
     if kind not in allowed and not (path.exists() and not path.is_file()):
         raise OutputError(f"{option} {path}: wanted {why}, got {kind or 'no ending'}")
     if path.is_dir():
@@ -108,6 +115,7 @@ def write_columns(
     path: Path,
     *,
     alone: NDArray[Any] | None = None,
+    outputs: Outputs | None = None,
 ) -> None:
     """Write the rows of `table` with further columns, or one array when `path` ends in .npy.
 
@@ -125,9 +133,12 @@ def write_columns(
         Where they go, in the table's format or as .npy.
     alone : ndarray, optional
         What a .npy file holds; by default the first column.
+    outputs : Outputs, optional
+        The files it is to appear with; by default it appears by itself.
     """
     only = path.suffix.lower() == ".npy"
-    with atomic(path, text=table.kind in (".csv", ".tsv") and not only) as file:
+    create = atomic if outputs is None else outputs.open
+    with create(path, text=table.kind in (".csv", ".tsv") and not only) as file:
         if only:
             import numpy as np
 

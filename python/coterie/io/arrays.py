@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +14,15 @@ from coterie.io.errors import InputError
 from coterie.io.table import Column, Fingerprint, Table, unique_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 __all__ = ["read_arrays"]
 
-_BROKEN = (ValueError, EOFError, SyntaxError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+# What NumPy and zipfile raise on purpose, in words for the user.
+_IN_WORDS = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_arrays(path: Path) -> Table:
@@ -34,10 +37,8 @@ def read_arrays(path: Path) -> Table:
 
 
 def _read_npy(path: Path) -> Table:
-    try:
+    with _parsing(path):
         array = np.lib.format.open_memmap(path, mode="r")
-    except _BROKEN as error:
-        raise InputError(_reason(path, error)) from None
     names, columns, matrix = _columns(path, array, "column")
 
     def write(_file: Any, _columns: Mapping[str, NDArray[Any]]) -> None:
@@ -98,6 +99,8 @@ def _columns(
         raise InputError(f"{path}: wanted an array of two dimensions, got shape {array.shape}")
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise InputError(f"{path}: wanted real numbers, got dtype {array.dtype}")
+    if len(array) == 0:  # a header may then claim any number of columns
+        raise InputError(f"{path}: wanted at least one row of data, got none")
     names = [f"{prefix}{j + 1}" for j in range(array.shape[1])]
     return names, [Column(array[:, j]) for j in range(array.shape[1])], array
 
@@ -111,17 +114,28 @@ def _column(array: NDArray[Any]) -> Column:
 def _load_all(path: Path) -> dict[str, NDArray[Any]]:
     # Not numpy.load: it leaves the file open when the archive is broken.
     arrays = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    array = np.lib.format.read_array(member, allow_pickle=False)
-                arrays[name.removesuffix(".npy")] = array
-    except _BROKEN as error:
-        raise InputError(_reason(path, error)) from None
+    with _parsing(path), zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                array = np.lib.format.read_array(member, allow_pickle=False)
+            arrays[name.removesuffix(".npy")] = array
     return arrays
 
 
-def _reason(path: Path, error: Exception) -> str:
-    lines = str(error).splitlines() or ["not a NumPy file"]
-    return f"{path}: {lines[0]}"
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file makes NumPy or zipfile raise into an InputError.
+
+    Headers are Python literals and archives hold foreign compressors, so that is any exception.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sizes that overflow, headers of Python 2
+            yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        text = (str(error).splitlines() or ["not a NumPy file"])[0]
+        if not isinstance(error, _IN_WORDS):
+            text = f"damaged: {text}"
+        raise InputError(f"{path}: {text}") from None
