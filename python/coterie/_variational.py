@@ -79,6 +79,7 @@ def square(s2: NDArray[np.float64], k: int, d: int) -> NDArray[np.float64]:
 def moments(
     sums: _core.Sums, data: Data, kind: str, reg_covar: float, products: NDArray[np.float64]
 ) -> Moments:
+    """Return what a pass gathered as weights, means and covariances."""
     n, d = sums[0] + NOTHING * data.total / len(data.rows), data.rows.shape[1]
     k = len(n)
     delta = sums[1].reshape(k, d) / n[:, None]

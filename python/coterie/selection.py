@@ -174,6 +174,7 @@ class _Job:
                 raise
 
     def fit(self, k: int) -> tuple[GaussianMixture, list[str]]:
+        """Fit k components from the first k seeds."""
         own: dict[str, Any] = {"n_threads": self.n_threads, "callback": self.heard}
         clusters = KMeans(k, init=self.rows[self.seeds[:k]], n_init=1, **own)
         labels = best_run(self.rows, self.weights, clusters, check_options(clusters)).labels
