@@ -23,7 +23,8 @@ SHAPES = [
     *((n, 5, 3) for n in [*around(1, 3, 4, 8, 16, 32, 64, 128), 700]),
     *((70, d, 3) for d in (1, 2, 3, 4, 8, 17, 33)),
     *((70, 5, k) for k in (1, 2, 4, 5, 9)),
-    (700, 33, 9),
+    (700, 33, 3),
+    (70, 33, 9),
     (300, 130, 2),
     (2500, 3, 4),
     (65, 1, 1),
@@ -47,6 +48,11 @@ def some_weights(n):
     w = np.random.default_rng(n).choice([0.0, 0.25, 1, 4], n)
     w[0] = 4
     return w
+
+
+def weights_or_none(shape):
+    """None for every other shape."""
+    return some_weights(shape[0]) if sum(shape) % 2 else None
 
 
 def assert_shares(r):
@@ -142,12 +148,11 @@ def test_a_component_of_no_weight_has_no_rows():
 
 @DTYPES
 @EVERY_KIND
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_sums_equal_the_reference(shape, weighted, kind, dtype):
+def test_sums_equal_the_reference(shape, kind, dtype):
     """Whatever order the guess at components gives the rows; the guess ends at the likeliest."""
     n, d, k = shape
-    X, m, w = rows(n, d, dtype), model(k, d, kind), some_weights(n) if weighted else None
+    X, m, w = rows(n, d, dtype), model(k, d, kind), weights_or_none(shape)
     guess = np.random.default_rng(0).integers(0, k, n).astype(np.uint16)
     found, weights = expect(X, w, m, guess), np.ones(n) if w is None else w
     shift = X.mean(axis=0, dtype=np.float64)
@@ -224,12 +229,11 @@ def assert_factors(found):
 
 @DTYPES
 @EVERY_KIND
-@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_iteration_equals_the_reference(shape, weighted, kind, dtype):
+def test_every_iteration_equals_the_reference(shape, kind, dtype):
     """Each from the parameters the one before has left, so that errors do not pile up."""
     n, d, k = shape
-    X, m, w = rows(n, d, dtype), model(k, d, kind), some_weights(n) if weighted else None
+    X, m, w = rows(n, d, dtype), model(k, d, kind), weights_or_none(shape)
     weights = np.ones(n) if w is None else w
     shift = np.average(X.astype(np.float64), axis=0, weights=w)
     for _ in range(1 if n * d * k > 10_000 else 3):
@@ -248,7 +252,7 @@ def test_every_iteration_equals_the_reference(shape, weighted, kind, dtype):
 
 @DTYPES
 @EVERY_KIND
-@pytest.mark.parametrize("shape", [(70, 5, 3), (700, 33, 9), (2500, 3, 4), (300, 130, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(70, 5, 3), (700, 33, 4), (2500, 3, 4), (300, 130, 2)], ids=str)
 def test_precision_is_that_of_the_dtype(shape, kind, dtype):
     """The bounds of the worst case leave float32 much room; roundings as they fall do not."""
     n, d, k = shape

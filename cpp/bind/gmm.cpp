@@ -42,11 +42,14 @@ Model model_of(const std::string& type, const Array<double>& means, const Array<
 template <class F>
 auto visit_dense(const py::object& x, const F& f) {
   const auto filled = [&](const auto& view) {
-    if (view.rows < 1 || view.cols < 1) refuse("X", "rows and columns", view.rows, " x ", view.cols);
+    if (view.rows < 1 || view.cols < 1)
+      refuse("X", "rows and columns", view.rows, " x ", view.cols);
     return f(view);
   };
-  if (py::isinstance<Array<float>>(x)) return filled(view2d(py::reinterpret_borrow<Array<float>>(x), "X"));
-  if (py::isinstance<Array<double>>(x)) return filled(view2d(py::reinterpret_borrow<Array<double>>(x), "X"));
+  if (py::isinstance<Array<float>>(x))
+    return filled(view2d(py::reinterpret_borrow<Array<float>>(x), "X"));
+  if (py::isinstance<Array<double>>(x))
+    return filled(view2d(py::reinterpret_borrow<Array<double>>(x), "X"));
   throw py::type_error("X: wanted a float32 or float64 array");
 }
 
@@ -61,12 +64,14 @@ gmm::Given<T> given_of(const py::object& given, index rows, index k) {
       if (l[i] >= k) refuse("labels", "labels below the number of components", l[i]);
     return {nullptr, l};
   }
-  if (!py::isinstance<Array<T>>(given)) throw py::type_error("given: wanted int32 labels, or the dtype of X");
+  if (!py::isinstance<Array<T>>(given))
+    throw py::type_error("given: wanted int32 labels, or the dtype of X");
   const auto a = py::reinterpret_borrow<Array<T>>(given);
   const View<T> v = view2d(a, "responsibilities");
   check_size(v.rows, rows, "responsibilities");
   check_size(v.cols, k, "responsibilities");
-  if (v.rows > 1 && v.stride != v.cols) refuse("responsibilities", "C-contiguous data", "strided rows");
+  if (v.rows > 1 && v.stride != v.cols)
+    refuse("responsibilities", "C-contiguous data", "strided rows");
   return {v.data, nullptr};
 }
 
@@ -82,8 +87,8 @@ gmm::Columns columns_of(const Array<double>& mean, const Array<double>& variance
 }
 
 py::tuple start(const py::object& X, const py::object& sample_weight, const Array<double>& mean,
-                const Array<double>& variance, const std::string& type, index k, const py::object& given,
-                double reg_covar, int n_threads) {
+                const Array<double>& variance, const std::string& type, index k,
+                const py::object& given, double reg_covar, int n_threads) {
   return visit_dense(X, [&](const auto& x) {
     using T = std::decay_t<decltype(*x.data)>;
     const double* w = weights1d(sample_weight, x.rows);
@@ -144,14 +149,15 @@ void set_constants(Model& m, const py::object& weights, const py::object& consta
 // An array to write to: never a converted copy.
 template <class T>
 Array<T> output(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a)) throw py::type_error(std::string(name) + ": wanted another dtype");
+  if (!py::isinstance<Array<T>>(a))
+    throw py::type_error(std::string(name) + ": wanted another dtype");
   return py::reinterpret_borrow<Array<T>>(a);
 }
 
 void score(const py::object& X, const std::string& type, const py::object& weights,
            const Array<double>& means, const Array<double>& factors, const py::object& constants,
-           const py::object& log_density, const py::object& responsibilities, const py::object& labels,
-           int n_threads) {
+           const py::object& log_density, const py::object& responsibilities,
+           const py::object& labels, int n_threads) {
   visit_dense(X, [&](const auto& x) {
     using T = std::decay_t<decltype(*x.data)>;
     Model m = model_of(type, means, factors, x.cols);
@@ -213,7 +219,8 @@ py::tuple gather(const py::object& X, const py::object& sample_weight, const Arr
     const View<double> c = view2d(centers, "centers");
     if (c.rows < 1) refuse("centers", "at least one row", c.rows);
     const auto from = given_of<T>(given, x.rows, c.rows);
-    const Values about = values(shift, "shift", x.cols), at = values(centers, "centers", c.rows * x.cols);
+    const Values about = values(shift, "shift", x.cols),
+                 at = values(centers, "centers", c.rows * x.cols);
     const Covariance kind = covariance_type(type);
     const int team = threads1(n_threads);
     gmm::Sums sums;
@@ -228,17 +235,21 @@ py::tuple gather(const py::object& X, const py::object& sample_weight, const Arr
 }  // namespace
 
 void gmm(py::module_& m) {
-  m.def("gmm_start", start, "X"_a, "sample_weight"_a, "mean"_a, "variance"_a, "covariance_type"_a,
-        "n_components"_a, "given"_a, "reg_covar"_a, "n_threads"_a);
-  m.def("gmm_fit", fit, "X"_a, "sample_weight"_a, "mean"_a, "variance"_a, "covariance_type"_a, "weights"_a,
-        "means"_a, "factors"_a, "before"_a, "max_iter"_a, "tol"_a, "reg_covar"_a, "n_threads"_a,
+  m.def("gmm_start", start, "X"_a, "sample_weight"_a, "mean"_a.noconvert(),
+        "variance"_a.noconvert(), "covariance_type"_a, "n_components"_a, "given"_a, "reg_covar"_a,
+        "n_threads"_a);
+  m.def("gmm_fit", fit, "X"_a, "sample_weight"_a, "mean"_a.noconvert(), "variance"_a.noconvert(),
+        "covariance_type"_a, "weights"_a.noconvert(), "means"_a.noconvert(),
+        "factors"_a.noconvert(), "before"_a, "max_iter"_a, "tol"_a, "reg_covar"_a, "n_threads"_a,
         "callback"_a);
-  m.def("gmm_score", score, "X"_a, "covariance_type"_a, "weights"_a, "means"_a, "factors"_a, "constants"_a,
-        "log_density"_a, "responsibilities"_a, "labels"_a, "n_threads"_a);
-  m.def("gmm_expect", expect, "X"_a, "sample_weight"_a, "shift"_a, "covariance_type"_a, "means"_a,
-        "factors"_a, "constants"_a, "groups"_a.noconvert(), "n_threads"_a);
-  m.def("gmm_gather", gather, "X"_a, "sample_weight"_a, "shift"_a, "covariance_type"_a, "given"_a,
-        "centers"_a, "n_threads"_a);
+  m.def("gmm_score", score, "X"_a, "covariance_type"_a, "weights"_a.noconvert(),
+        "means"_a.noconvert(), "factors"_a.noconvert(), "constants"_a, "log_density"_a,
+        "responsibilities"_a, "labels"_a, "n_threads"_a);
+  m.def("gmm_expect", expect, "X"_a, "sample_weight"_a, "shift"_a.noconvert(), "covariance_type"_a,
+        "means"_a.noconvert(), "factors"_a.noconvert(), "constants"_a, "groups"_a.noconvert(),
+        "n_threads"_a);
+  m.def("gmm_gather", gather, "X"_a, "sample_weight"_a, "shift"_a.noconvert(), "covariance_type"_a,
+        "given"_a, "centers"_a.noconvert(), "n_threads"_a);
 }
 
 }  // namespace coterie::bind

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <vector>
 
-
 namespace coterie {
 namespace {
 
 index ceil_div(index a, index b) { return (a + b - 1) / b; }
 
-constexpr index kStoreRows = 60;    // rows of x a task: a multiple of every NR that stays in the L2 cache
+constexpr index kStoreRows =
+    60;  // rows of x a task: a multiple of every NR that stays in the L2 cache
 constexpr index kFewRows = 4;        // up to here y is not packed (bench: few)
 constexpr index kFewColumns = 1024;  // columns of y a task there: out stays in the L1 cache
 constexpr index kSplitRows = 2048;   // depth of one partial product
@@ -39,15 +39,16 @@ void product(const View<T>& x, const View<T>& y, T* out, index out_stride, int n
   const index d = x.cols, m = y.cols;
   if (x.rows == 0 || m == 0) return;
   if (d == 0) {
-    for (index i = 0; i < x.rows; ++i) std::fill(out + i * out_stride, out + i * out_stride + m, T(0));
+    for (index i = 0; i < x.rows; ++i)
+      std::fill(out + i * out_stride, out + i * out_stride + m, T(0));
     return;
   }
   n_threads = threads::worth(operations(x.rows, d, m, kernels.width), n_threads);
   if (x.rows <= kFewRows) {
     threads::parallel_blocks(ceil_div(m, kFewColumns), n_threads, [&](index b, int) {
       const index c = b * kFewColumns;
-      kernels.store_few({x.data, x.stride, x.rows, d, std::min(kFewColumns, m - c), y.data + c, y.stride,
-                         out + c, out_stride});
+      kernels.store_few({x.data, x.stride, x.rows, d, std::min(kFewColumns, m - c), y.data + c,
+                         y.stride, out + c, out_stride});
     });
     return;
   }
@@ -66,8 +67,8 @@ void split_depth(const View<T>& x, const View<T>& y, T* out, index out_stride, i
   Buffer<double> partial(checked_product(shards, p * m), 0.0);
   const index mr = kernels.mr, panels = ceil_div(m, mr);
   threads::parallel_blocks(shards, n_threads, [&](index s, int) {
-    // A block's depth is its rows: y's columns pack by copying, x is transposed so that its columns are
-    // rows the store kernel can broadcast from.
+    // A block's depth is its rows: y's columns pack by copying, x is transposed so that its columns
+    // are rows the store kernel can broadcast from.
     constexpr index block = 256;
     Buffer<T> packed(checked_product(panels * mr, block)), turned(checked_product(p, block));
     Buffer<T> sum(checked_product(p, m));

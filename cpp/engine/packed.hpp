@@ -1,5 +1,5 @@
-// The packed side of a tile product, made once and kept by the caller for as long as it multiplies: centres
-// over an iteration, a layer's weights over a step.
+// The packed side of a tile product, made once and kept by the caller for as long as it multiplies:
+// centres over an iteration, a layer's weights over a step.
 #pragma once
 #include "../base/buffer.hpp"
 #include "../base/threads.hpp"
@@ -41,7 +41,8 @@ class PackedMatrix {
   // From the columns as rows, C-ordered columns x depth; side broadcast.
   void pack_rows(const T* y) {
     for (index j = 0; j < columns_; j += panel_)
-      kernels_->pack_columns(y + j * depth_, depth_, columns_ - j, depth_, values_.data() + j * depth_);
+      kernels_->pack_columns(y + j * depth_, depth_, columns_ - j, depth_,
+                             values_.data() + j * depth_);
   }
 
  private:

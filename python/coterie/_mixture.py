@@ -16,6 +16,7 @@ from coterie._mixture_run import (
     Progress,
     Run,
     factors_of,
+    shape_of,
 )
 from coterie._mixture_start import STARTS
 from coterie._seeding import Random, check_random
@@ -131,6 +132,12 @@ class Mixture(Estimator):
         """Return the run with the highest bound, and that bound."""
         random = check_random(self.random_state)
         warm = bool(self.get_params()["warm_start"]) and "converged_" in vars(self)
+        wanted = shape_of(options.covariance_type, options.n_components, data.rows.shape[1])
+        if warm and self.covariances_.shape != wanted:
+            raise ValueError(
+                f"warm_start: wanted the components, covariance_type and features of the last fit, "
+                f"got covariances of shape {self.covariances_.shape} to continue with {wanted}"
+            )
         progress = options.progress
         best, highest = None, -np.inf
         for _ in range(1 if warm else options.n_init):

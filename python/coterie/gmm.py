@@ -81,7 +81,8 @@ class GaussianMixture(Mixture):
         Inverse covariances to start from, shaped like `covariances_`. If all three are given,
         `init_params` is not used.
     random_state : int, RandomState, Generator or None, default=None
-        Source of the draws. The same seed gives the same start as scikit-learn's GaussianMixture.
+        Source of the draws. The same seed gives the same start as scikit-learn's GaussianMixture,
+        but for 'tied' from single rows, where the latter's depends on the origin of X.
     warm_start : bool, default=False
         Start where the last `fit` ended.
     verbose : int, default=0

@@ -48,16 +48,21 @@ double square(const gmm::Model& m, index c, const std::vector<double>& x) {
     double y = 0;
     for (index j = 0; j < d; ++j) {
       const double z = x[j] - m.means[c * d + j];
-      if (m.type == Covariance::full) y += m.factors[(c * d + i) * d + j] * z;
-      else if (m.type == Covariance::tied) y += m.factors[i * d + j] * z;
-      else if (i == j) y += m.factors[m.type == Covariance::diag ? c * d + i : c] * z;
+      if (m.type == Covariance::full)
+        y += m.factors[(c * d + i) * d + j] * z;
+      else if (m.type == Covariance::tied)
+        y += m.factors[i * d + j] * z;
+      else if (i == j)
+        y += m.factors[m.type == Covariance::diag ? c * d + i : c] * z;
     }
     sum += y * y;
   }
   return sum;
 }
 
-bool close(double a, double b, double bound) { return std::abs(a - b) <= bound * (1 + std::abs(b)); }
+bool close(double a, double b, double bound) {
+  return std::abs(a - b) <= bound * (1 + std::abs(b));
+}
 
 template <class T>
 void check_pass(Covariance type, index n, index d, index k, Edge edge) {
@@ -180,7 +185,8 @@ TEST(gmm, collapse) {
     m.covariances.resize(m.factors.size());
     const gmm::Columns columns{{0.5, 0.5}, {0.25, 0.25}};
     const gmm::Options options{8, 0, 0, 1, nullptr};
-    const auto begun = gmm::start<double>(x.view(), nullptr, columns, {nullptr, labels.data()}, options, m);
+    const auto begun =
+        gmm::start<double>(x.view(), nullptr, columns, {nullptr, labels.data()}, options, m);
     const auto result = gmm::fit<double>(x.view(), nullptr, columns,
                                          -std::numeric_limits<double>::infinity(), options, m);
     CHECK(!begun.regularised.empty() || !result.regularised.empty() || !result.reseeded.empty());
@@ -195,7 +201,8 @@ TEST(gmm, names_what_is_not_finite) {
   const gmm::Model m = model_of(Covariance::full, 2, 2);
   std::vector<double> density(5);
   const std::string what =
-      THROWN(std::invalid_argument, gmm::score<double>(x.view(), m, {density.data(), nullptr, nullptr}, 1));
+      THROWN(std::invalid_argument,
+             gmm::score<double>(x.view(), m, {density.data(), nullptr, nullptr}, 1));
   CHECK(what.find("NaN at row 3, column 1") != std::string::npos);
 }
 

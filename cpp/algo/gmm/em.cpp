@@ -22,29 +22,35 @@ void insert_once(std::vector<index>& list, index c) {
 template <class T>
 class Em {
  public:
-  Em(const View<T>& x, const double* weights, const Columns& columns, const Options& options, Model& model)
+  Em(const View<T>& x, const double* weights, const Columns& columns, const Options& options,
+     Model& model)
       : x_(x),
         weights_(weights),
         columns_(columns),
         options_(options),
         m_(model),
         d_(model.depth),
+        steps_(static_cast<std::size_t>(model.k), 0.0),
         total_(total_weight(weights, x.rows)),
-        nothing_(10 * std::numeric_limits<double>::epsilon() * total_ / static_cast<double>(x.rows)) {
+        nothing_(10 * std::numeric_limits<double>::epsilon() * total_ /
+                 static_cast<double>(x.rows)) {
     for (const double v : columns.variance) variance_ += v / static_cast<double>(d_);
     if (m_.type != Covariance::tied) return;
     // sum w x x^T about the shift, once and for all.
-    products_ = gather<T>(x, weights, columns.mean, Covariance::full, 1, {}, columns.mean, options.n_threads);
+    products_ = gather<T>(x, weights, columns.mean, Covariance::full, 1, {}, columns.mean,
+                          options.n_threads);
   }
 
   Result start(const Given<T>& given) {
     const Values nowhere(static_cast<std::size_t>(m_.k * d_), 0.0);
-    Sums sums = gather(x_, weights_, columns_.mean, Covariance::tied, m_.k, given, nowhere, options_.n_threads);
+    Sums sums = gather(x_, weights_, columns_.mean, Covariance::tied, m_.k, given, nowhere,
+                       options_.n_threads);
     if (m_.type != Covariance::tied) {
       for (index c = 0; c < m_.k; ++c)
         for (index f = 0; f < d_; ++f)
           sums.centers[c * d_ + f] += sums.s1[c * d_ + f] / (sums.n[c] + nothing_);
-      sums = gather(x_, weights_, columns_.mean, m_.type, m_.k, given, sums.centers, options_.n_threads);
+      sums = gather(x_, weights_, columns_.mean, m_.type, m_.k, given, sums.centers,
+                    options_.n_threads);
     }
     estimate(sums, total_);
     return result_;
@@ -101,6 +107,8 @@ class Em {
     const double n = s.n[c] + nothing_;
     double* to = covariance_of(c);
     const auto delta = [&](index f) { return s.s1[c * d_ + f] / n; };
+    steps_[c] = 0;
+    for (index f = 0; f < d_; ++f) steps_[c] = std::max(steps_[c], delta(f) * delta(f));
     if (m_.type == Covariance::full) {
       const index stride = square_stride(d_);
       const double* s2 = s.s2.data() + c * stride * stride;
@@ -120,9 +128,10 @@ class Em {
     if (m_.type == Covariance::spherical) to[0] = mean;
   }
 
-  // A tied covariance is what is left of the rows' products about the mean after the means' own products.
-  // Where that is little (tight components far apart), the difference has lost its digits, and products
-  // within each component are gathered instead, at the cost of full covariances.
+  // A tied covariance is what is left of the rows' products about the mean after the means' own
+  // products. Where that is little (tight components far apart), the difference has lost its
+  // digits, and products within each component are gathered instead, at the cost of full
+  // covariances.
   bool cancels(const Sums& s) const {
     constexpr double left = sizeof(T) == 4 ? 1e-2 : 1e-3;
     const index stride = square_stride(d_);
@@ -163,11 +172,14 @@ class Em {
     lift(0);
   }
 
-  // Is it nothing but rounding that is left of a variance, given that of all rows?
-  bool vanished(double variance, double of_all) const {
-    return !(variance > 8 * std::numeric_limits<double>::epsilon() * of_all) || !(variance > 0) ||
-           !std::isfinite(variance);
+  // Is it nothing but rounding that is left of a variance? Of differences between rows that spread
+  // like all of them, or of the step the component's mean has just made.
+  bool vanished(double variance, double of_all, double step) const {
+    constexpr double grain = 16 * double(std::numeric_limits<T>::epsilon());
+    const double noise = grain * grain * of_all + 8 * std::numeric_limits<double>::epsilon() * step;
+    return !(variance > noise) || !(variance > 0) || !std::isfinite(variance);
   }
+  bool vanished(index c) { return vanished(mean_variance(c), variance_, steps_[c]); }
 
   double mean_variance(index c) {
     if (m_.type == Covariance::spherical) return *covariance_of(c);
@@ -181,19 +193,22 @@ class Em {
   bool factor(index c) {
     const double* s = covariance_of(c);
     if (m_.type == Covariance::full)
-      return !vanished(mean_variance(c), variance_) && inverse_cholesky(s, d_, &m_.factors[c * d_ * d_]);
+      return !vanished(c) && inverse_cholesky(s, d_, &m_.factors[c * d_ * d_]);
     for (index f = 0; f < line(); ++f) {
       const double of_all = m_.type == Covariance::diag ? columns_.variance[f] : variance_;
-      if (vanished(s[f], of_all)) return false;
+      if (vanished(s[f], of_all, steps_[c])) return false;
       m_.factors[c * line() + f] = 1 / std::sqrt(s[f]);
     }
     return true;
   }
 
-  // A share of the component's own variance on top, or of that of all rows, until it can be inverted.
+  // A share of the component's own variance on top, or of that of all rows, until it can be
+  // inverted.
   void lift(index c) {
     double unit = mean_variance(c);
-    if (vanished(unit, variance_)) unit = variance_ > 0 ? variance_ : 1;
+    const bool gone = vanished(c);
+    steps_[c] = 0;
+    if (gone) unit = variance_ > 0 ? variance_ : 1;
     const index values = m_.type == Covariance::tied ? d_ * d_ : line();
     const index step = m_.type == Covariance::full || m_.type == Covariance::tied ? d_ + 1 : 1;
     double* s = covariance_of(c);
@@ -201,20 +216,22 @@ class Em {
       if (!std::isfinite(s[e])) s[e] = 0;
     for (double share = 1e-8;; share *= 100) {
       for (index e = 0; e < values; e += step) s[e] = std::max(s[e], 0.0) + share * unit;
-      if (m_.type == Covariance::tied ? inverse_cholesky(s, d_, m_.factors.data()) : factor(c)) break;
+      if (m_.type == Covariance::tied ? inverse_cholesky(s, d_, m_.factors.data()) : factor(c))
+        break;
     }
     insert_once(result_.regularised, c);
   }
 
-  // A component that has shrunk to less than a point starts again where the model explains X worst, with
-  // the variances of all rows; once. One that is merely flat is lifted.
+  // A component that has shrunk to less than a point starts again where the model explains X worst,
+  // with the variances of all rows; once. One that is merely flat is lifted.
   void rescue(index c, index worst) {
-    const bool flat = !vanished(mean_variance(c), variance_);
+    const bool flat = !vanished(c);
     const bool again = std::binary_search(result_.reseeded.begin(), result_.reseeded.end(), c);
     if (flat || again || worst < 0) return lift(c);
     index row = worst;
     if (last_worst_ == worst)  // taken by another: any row
-      row = static_cast<index>(uniform(0, static_cast<std::uint64_t>(c), 0) * static_cast<double>(x_.rows));
+      row = static_cast<index>(uniform(0, static_cast<std::uint64_t>(c), 0) *
+                               static_cast<double>(x_.rows));
     last_worst_ = worst;
     insert_once(result_.reseeded, c);
     for (index f = 0; f < d_; ++f) m_.means[c * d_ + f] = static_cast<double>(x_.row(row)[f]);
@@ -222,7 +239,9 @@ class Em {
     std::fill(s, s + line(), 0.0);
     const index step = m_.type == Covariance::full ? d_ + 1 : 1;
     for (index f = 0; f * step < line(); ++f)
-      s[f * step] = options_.reg_covar + (m_.type == Covariance::spherical ? variance_ : columns_.variance[f]);
+      s[f * step] = options_.reg_covar +
+                    (m_.type == Covariance::spherical ? variance_ : columns_.variance[f]);
+    steps_[c] = 0;
     const double share = 1 / static_cast<double>(m_.k);
     for (index q = 0; q < m_.k; ++q) m_.weights[q] *= 1 - share;
     m_.weights[c] += share;
@@ -235,9 +254,10 @@ class Em {
   const Options& options_;
   Model& m_;
   const index d_;
+  Values steps_;  // largest squared movement of a component's mean along a feature
   const double total_;
   const double nothing_;  // added to N_c: none is zero
-  double variance_ = 0;  // mean over the columns
+  double variance_ = 0;   // mean over the columns
   Sums products_;
   Result result_;
   index last_worst_ = -1;
@@ -248,10 +268,14 @@ class Em {
 
 index factors_of(Covariance type, index k, index depth) {
   switch (type) {
-    case Covariance::full: return k * depth * depth;
-    case Covariance::tied: return depth * depth;
-    case Covariance::diag: return k * depth;
-    default: return k;
+    case Covariance::full:
+      return k * depth * depth;
+    case Covariance::tied:
+      return depth * depth;
+    case Covariance::diag:
+      return k * depth;
+    default:
+      return k;
   }
 }
 
@@ -262,9 +286,12 @@ void set_constants(Model& m) {
   for (index c = 0; c < m.k; ++c) {
     double log_det = 0;
     for (index f = 0; f < d; ++f) {
-      if (m.type == Covariance::full) log_det += std::log(m.factors[(c * d + f) * d + f]);
-      else if (m.type == Covariance::tied) log_det += std::log(m.factors[f * d + f]);
-      else log_det += std::log(m.factors[m.type == Covariance::diag ? c * d + f : c]);
+      if (m.type == Covariance::full)
+        log_det += std::log(m.factors[(c * d + f) * d + f]);
+      else if (m.type == Covariance::tied)
+        log_det += std::log(m.factors[f * d + f]);
+      else
+        log_det += std::log(m.factors[m.type == Covariance::diag ? c * d + f : c]);
     }
     m.constants[c] = std::log(m.weights[c]) + log_det - normal;
   }
@@ -282,10 +309,11 @@ Result fit(const View<T>& x, const double* weights, const Columns& columns, doub
   return Em<T>(x, weights, columns, options, model).fit(before);
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                            \
-  template Result start<T>(const View<T>&, const double*, const Columns&, const Given<T>&, const Options&, \
-                           Model&);                                                                       \
-  template Result fit<T>(const View<T>&, const double*, const Columns&, double, const Options&, Model&);
+#define COTERIE_INSTANTIATE(T)                                                                  \
+  template Result start<T>(const View<T>&, const double*, const Columns&, const Given<T>&,      \
+                           const Options&, Model&);                                             \
+  template Result fit<T>(const View<T>&, const double*, const Columns&, double, const Options&, \
+                         Model&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 

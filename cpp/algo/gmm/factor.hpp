@@ -6,7 +6,8 @@
 namespace coterie::gmm {
 
 // inverse <- L^-1, lower triangular with zeros above, where s = L L^T (its lower triangle is read).
-// False where a pivot is not above d * eps * the largest diagonal entry: s is singular, or not finite.
+// False where a pivot is not above d * eps * the largest diagonal entry: s is singular, or not
+// finite.
 bool inverse_cholesky(const double* s, index d, double* inverse);
 
 }  // namespace coterie::gmm

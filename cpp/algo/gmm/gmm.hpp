@@ -4,12 +4,13 @@
 //   M:  N_c = sum_i w_i r_ic,  mu_c = sum_i w_i r_ic x_i / N_c,
 //       S_c = sum_i w_i r_ic (x_i - mu_c)(x_i - mu_c)^T / N_c + reg I,  pi_c = N_c / sum_i w_i
 //
-// Source: Dempster, Laird & Rubin, JRSS B 39 (1977); Bishop, Pattern Recognition and Machine Learning, 9.2.
+// Source: Dempster, Laird & Rubin, JRSS B 39 (1977); Bishop, Pattern Recognition and Machine
+// Learning, 9.2.
 //
-// Both steps are one pass over X: a block of rows is packed once, scored under all components, turned into
-// responsibilities and summed while it is in cache. Nothing of size n x k or n x d is allocated. Differences
-// from the means are formed before products, so nothing cancels; sums of a block are in X's type, all
-// others float64. Results have the same bits for any number of threads.
+// Both steps are one pass over X: a block of rows is packed once, scored under all components,
+// turned into responsibilities and summed while it is in cache. Nothing of size n x k or n x d is
+// allocated. Differences from the means are formed before products, so nothing cancels; sums of a
+// block are in X's type, all others float64. Results have the same bits for any number of threads.
 #pragma once
 #include <functional>
 #include <vector>
@@ -23,8 +24,8 @@ using Values = std::vector<double>;
 
 enum class Covariance { full, tied, diag, spherical };
 
-// k Gaussians. factors: T with S^-1 = T^T T, lower triangular: k x d x d (full), d x d (tied), k x d
-// (diag: inverse deviations), k (spherical).
+// k Gaussians. factors: T with S^-1 = T^T T, lower triangular: k x d x d (full), d x d (tied), k x
+// d (diag: inverse deviations), k (spherical).
 struct Model {
   Covariance type;
   index k, depth;
@@ -34,8 +35,8 @@ struct Model {
 index factors_of(Covariance type, index k, index depth);  // how many values
 void set_constants(Model& model);                         // from weights and factors
 
-// What a pass gathers, about `centers`: n (k), s1 (k x d), s2 (full: k x D x D, lower triangle, D the depth
-// rounded up to 4; diag and spherical: k x d; tied: none).
+// What a pass gathers, about `centers`: n (k), s1 (k x d), s2 (full: k x D x D, lower triangle, D
+// the depth rounded up to 4; diag and spherical: k x d; tied: none).
 struct Sums {
   Values n, s1, s2, centers;
   double log_likelihood = 0;  // sum of w ln p(x)
@@ -44,19 +45,20 @@ struct Sums {
 };
 inline index square_stride(index depth) { return (depth + 3) / 4 * 4; }
 
-// A guess at every row's component, in and out: rows are worked on in this order within their shard, so that
-// components out of reach are given up early and zeros are not summed. At first all zero.
+// A guess at every row's component, in and out: rows are worked on in this order within their
+// shard, so that components out of reach are given up early and zeros are not summed. At first all
+// zero.
 using Groups = Buffer<std::uint16_t>;
 
 // shift: d values amid the data. Responsibilities below e^-50 (float: e^-35) of the
-// largest are taken as zero. within: gather s2 as for full covariances, whatever the model's are. Throws
-// std::invalid_argument where a row has no finite density.
+// largest are taken as zero. within: gather s2 as for full covariances, whatever the model's are.
+// Throws std::invalid_argument where a row has no finite density.
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
             Groups& groups, int n_threads, bool within = false);
 
-// The sums for given responsibilities, n x k, or labels (negative: none; null: all zero), about `centers`
-// (k x d).
+// The sums for given responsibilities, n x k, or labels (negative: none; null: all zero), about
+// `centers` (k x d).
 template <class T>
 struct Given {
   const T* responsibilities = nullptr;
@@ -66,7 +68,8 @@ template <class T>
 Sums gather(const View<T>& x, const double* weights, const Values& shift, Covariance type, index k,
             const Given<T>& given, const Values& centers, int n_threads);
 
-// Each may be null: ln p(x_i), responsibilities (n x k), the most likely component (ties: the lowest).
+// Each may be null: ln p(x_i), responsibilities (n x k), the most likely component (ties: the
+// lowest).
 template <class T>
 struct Scores {
   double* log_density = nullptr;
@@ -80,7 +83,8 @@ struct Options {
   std::int64_t max_iter;
   double tol, reg_covar;
   int n_threads;
-  std::function<bool(std::int64_t, double, double)> progress;  // (iteration, bound, change) -> stop?
+  std::function<bool(std::int64_t, double, double)>
+      progress;  // (iteration, bound, change) -> stop?
 };
 
 struct Result {
@@ -94,7 +98,8 @@ struct Columns {
   Values mean, variance;
 };
 
-// The first model, from responsibilities or labels. Its weights are N_c / sum w, not normalised further.
+// The first model, from responsibilities or labels. Its weights are N_c / sum w, not normalised
+// further.
 template <class T>
 Result start(const View<T>& x, const double* weights, const Columns& columns, const Given<T>& given,
              const Options& options, Model& model);

@@ -16,8 +16,9 @@ namespace {
 
 constexpr index kBlockBytes = 1 << 17;  // packed rows of a block: they stay in the L2 cache
 constexpr index kMaxRows = 512;
-// Responsibilities this far below the largest count for nothing: e^-50 = 2e-22, of which a million rows do
-// not change the last digit of a component that holds a single row; float sums have fewer digits to lose.
+// Responsibilities this far below the largest count for nothing: e^-50 = 2e-22, of which a million
+// rows do not change the last digit of a component that holds a single row; float sums have fewer
+// digits to lose.
 template <class T>
 constexpr double kCut = sizeof(T) == 4 ? 35 : 50;
 
@@ -30,19 +31,22 @@ struct Plan {
   template <class T>
   static Plan of(index n, index depth, index k, index sum_size, const Kernels<T>& kernels) {
     const index mr = kernels.mr, bytes = sizeof(T);
-    const index limit = std::min({kMaxRows, kBlockBytes / (depth * bytes), 2 * kBlockBytes / (k * bytes)});
+    const index limit =
+        std::min({kMaxRows, kBlockBytes / (depth * bytes), 2 * kBlockBytes / (k * bytes)});
     Plan p;
     p.rows = std::max(mr, limit / mr * mr);
     // Partial sums take at most a 32nd of X, unless that would leave threads without work.
     const index affordable = n * depth * bytes / 32 / std::max<index>(1, sum_size * 8);
-    const index shards = std::clamp<index>(n / (2 * p.rows), 1, std::clamp<index>(affordable, 8, 64));
+    const index shards =
+        std::clamp<index>(n / (2 * p.rows), 1, std::clamp<index>(affordable, 8, 64));
     p.shard_rows = round_up((n + shards - 1) / shards, p.rows);
     p.shards = (n + p.shard_rows - 1) / p.shard_rows;
     return p;
   }
 };
 
-// The kernels' view of a model: means less the shift, packed triangles, in T. `base` keeps constants small.
+// The kernels' view of a model: means less the shift, packed triangles, in T. `base` keeps
+// constants small.
 template <class T>
 struct Packed {
   const Kernels<T>& kernels = isa::kernels<T>();
@@ -71,9 +75,11 @@ struct Packed {
       constants[c] = static_cast<T>(std::max(m.constants[c] - base, -double(kHuge<T>)));
       for (index f = 0; f < depth; ++f)
         means[c * depth + f] = static_cast<T>(m.means[c * depth + f] - double(shift[f]));
-      if (type == Covariance::full) pack(m.factors.data() + c * depth * depth, factors.data() + c * factor_size);
+      if (type == Covariance::full)
+        pack(m.factors.data() + c * depth * depth, factors.data() + c * factor_size);
       if (type == Covariance::diag) std::copy_n(&m.factors[c * depth], depth, &factors[c * depth]);
-      if (type == Covariance::spherical) scale[c] = static_cast<T>(-0.5 * m.factors[c] * m.factors[c]);
+      if (type == Covariance::spherical)
+        scale[c] = static_cast<T>(-0.5 * m.factors[c] * m.factors[c]);
     }
     if (type != Covariance::tied) return;
     std::copy_n(means.data(), k * depth, centers.data());
@@ -128,7 +134,8 @@ struct Scratch {
 
 // Packs the block's rows and their weights, in units of `unit`; padding weighs nothing.
 template <class T>
-void load_block(const View<T>& x, const double* weights, double unit, const T* shift, Scratch<T>& s) {
+void load_block(const View<T>& x, const double* weights, double unit, const T* shift,
+                Scratch<T>& s) {
   const Kernels<T>& kernels = isa::kernels<T>();
   const index mr = kernels.mr, depth = x.cols;
   s.n_panels = (s.rows + mr - 1) / mr;
@@ -193,19 +200,20 @@ void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
 template <class T>
 void weigh_block(const Packed<T>& m, double lowest, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
-  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), T(-lowest), s.log_sums.data(),
-                     s.entropies.data(), s.labels.data()});
+  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), T(-lowest),
+                     s.log_sums.data(), s.entropies.data(), s.labels.data()});
 }
 
-// Rows [begin, end) by their group, ascending within one: panels of rows that belong together let most
-// components be given up early, and leave most responsibilities exactly zero.
+// Rows [begin, end) by their group, ascending within one: panels of rows that belong together let
+// most components be given up early, and leave most responsibilities exactly zero.
 template <class T>
 void sort_shard(const Groups& groups, index begin, index end, index k, Scratch<T>& s) {
   if (s.order.size() < end - begin) s.order = Buffer<std::int32_t>(end - begin);
   std::vector<std::int32_t> at(static_cast<std::size_t>(k) + 1, 0);
   for (index i = begin; i < end; ++i) ++at[groups[i] + 1];
   for (index c = 0; c < k; ++c) at[c + 1] += at[c];
-  for (index i = begin; i < end; ++i) s.order[at[groups[i]]++] = static_cast<std::int32_t>(i - begin);
+  for (index i = begin; i < end; ++i)
+    s.order[at[groups[i]]++] = static_cast<std::int32_t>(i - begin);
 }
 
 // Sums of one shard.
@@ -219,7 +227,8 @@ template <class T>
 void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& groups, Partial& sums) {
   for (index r = 0; r < s.rows; ++r) {
     const index row = s.row(r);
-    const double log_sum = base + static_cast<double>(s.log_sums[r]), w = static_cast<double>(s.weights[r]);
+    const double log_sum = base + static_cast<double>(s.log_sums[r]),
+                 w = static_cast<double>(s.weights[r]);
     if (!std::isfinite(log_sum)) refuse_values(x, row);
     sums.log_likelihood += w * log_sum;
     sums.entropy += w * static_cast<double>(s.entropies[r]);
@@ -240,26 +249,31 @@ void scatter(Covariance type, MixtureTask<T> t, const T* means, const Partial& s
   t.n = sums.n;
   t.s1 = sums.s1;
   t.s2 = sums.s2;
-  if (type == Covariance::full) kernels.scatter_full(t);
-  else if (type == Covariance::tied) kernels.scatter_first(t);
-  else kernels.scatter_diag(t);
+  if (type == Covariance::full)
+    kernels.scatter_full(t);
+  else if (type == Covariance::tied)
+    kernels.scatter_first(t);
+  else
+    kernels.scatter_diag(t);
 }
 
-// A power of two near the largest weight: T may hold the quotients where it could not hold the weights.
+// A power of two near the largest weight: T may hold the quotients where it could not hold the
+// weights.
 double weight_unit(const double* weights, index rows) {
   const double largest = weights ? *std::max_element(weights, weights + rows) : 1;
   return std::ldexp(1.0, std::max(std::ilogb(largest), -1021));
 }
 
-// fill(scratch, partial) weighs a block of rows that is packed; here its rows are summed. means: less the
-// shift, in T; what they stand for goes to `centers`. groups: how to order rows, or null.
+// fill(scratch, partial) weighs a block of rows that is packed; here its rows are summed. means:
+// less the shift, in T; what they stand for goes to `centers`. groups: how to order rows, or null.
 template <class T, class Fill>
 Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k, const T* shift,
               const T* means, const Groups* groups, int n_threads, const Fill& fill) {
   const index depth = x.cols, extra = s2_size(type, k, depth), size = k * (depth + 1) + extra;
   const Plan plan = Plan::of(x.rows, depth, k, size, isa::kernels<T>());
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
-                      (static_cast<double>(size / k) + 16) / static_cast<double>(isa::kernels<T>().width);
+                      (static_cast<double>(size / k) + 16) /
+                      static_cast<double>(isa::kernels<T>().width);
   n_threads = threads::worth(work, n_threads);
   std::vector<Scratch<T>> scratch;
   for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
@@ -296,7 +310,8 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
   sums.log_likelihood *= unit;
   sums.entropy *= unit;
   for (index e = 0; e < size; ++e) {
-    if (!std::isfinite(memory[e])) refuse("X", "values whose squared distances fit its dtype", "an overflow");
+    if (!std::isfinite(memory[e]))
+      refuse("X", "values whose squared distances fit its dtype", "an overflow");
     memory[e] *= unit;
   }
   sums.n.assign(memory.data(), memory.data() + k);
@@ -318,8 +333,8 @@ Sums expect(const View<T>& x, const double* weights, const Values& shift, const 
   const Packed<T> packed(model, shift);
   const bool tied = model.type == Covariance::tied;
   const T* centers = tied ? packed.centers.data() : packed.means.data();
-  return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(), centers,
-                  &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
+  return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(),
+                  centers, &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
                     score_block(packed, &groups, s);
                     weigh_block(packed, kCut<T>, s);
                     add_scores(x, packed.base, s, groups, sums);
@@ -346,7 +361,8 @@ Sums gather(const View<T>& x, const double* weights, const Values& shift, Covari
                         continue;
                       }
                       for (index c = 0; c < k; ++c)
-                        s.logits[c * rows + r] = given.responsibilities[(s.first + r) * k + c] * s.weights[r];
+                        s.logits[c * rows + r] =
+                            given.responsibilities[(s.first + r) * k + c] * s.weights[r];
                     }
                   });
 }
@@ -356,39 +372,42 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
   const index k = model.k, depth = model.depth;
   Values shift(static_cast<std::size_t>(depth), 0.0);
   for (index c = 0; c < k; ++c)
-    for (index f = 0; f < depth; ++f) shift[f] += model.means[c * depth + f] / static_cast<double>(k);
+    for (index f = 0; f < depth; ++f)
+      shift[f] += model.means[c * depth + f] / static_cast<double>(k);
   const Packed<T> packed(model, shift);
   const Plan plan = Plan::of(x.rows, depth, k, 0, packed.kernels);
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
-                      (static_cast<double>(packed.factor_size) + 16) / static_cast<double>(packed.kernels.width);
+                      (static_cast<double>(packed.factor_size) + 16) /
+                      static_cast<double>(packed.kernels.width);
   n_threads = threads::worth(work, n_threads);
   std::vector<Scratch<T>> scratch;
   for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
-  threads::parallel_blocks((x.rows + plan.rows - 1) / plan.rows, n_threads, [&](index b, int thread) {
-    Scratch<T>& s = scratch[thread];
-    s.first = b * plan.rows;
-    s.rows = std::min(plan.rows, x.rows - s.first);
-    load_block<T>(x, nullptr, 1, packed.shift.data(), s);
-    score_block<T>(packed, nullptr, s);
-    weigh_block(packed, sizeof(T) == 4 ? 87 : 708, s);
-    const index rows = s.n_panels * packed.kernels.mr;
-    for (index r = 0; r < s.rows; ++r) {
-      const index row = s.first + r;
-      const double log_sum = packed.base + static_cast<double>(s.log_sums[r]);
-      if (!std::isfinite(log_sum)) refuse_values(x, row);
-      if (out.log_density) out.log_density[row] = log_sum;
-      if (out.labels) out.labels[row] = s.labels[r];
-      for (index c = 0; out.responsibilities && c < k; ++c)
-        out.responsibilities[row * k + c] = s.logits[c * rows + r];
-    }
-  });
+  threads::parallel_blocks(
+      (x.rows + plan.rows - 1) / plan.rows, n_threads, [&](index b, int thread) {
+        Scratch<T>& s = scratch[thread];
+        s.first = b * plan.rows;
+        s.rows = std::min(plan.rows, x.rows - s.first);
+        load_block<T>(x, nullptr, 1, packed.shift.data(), s);
+        score_block<T>(packed, nullptr, s);
+        weigh_block(packed, sizeof(T) == 4 ? 87 : 708, s);
+        const index rows = s.n_panels * packed.kernels.mr;
+        for (index r = 0; r < s.rows; ++r) {
+          const index row = s.first + r;
+          const double log_sum = packed.base + static_cast<double>(s.log_sums[r]);
+          if (!std::isfinite(log_sum)) refuse_values(x, row);
+          if (out.log_density) out.log_density[row] = log_sum;
+          if (out.labels) out.labels[row] = s.labels[r];
+          for (index c = 0; out.responsibilities && c < k; ++c)
+            out.responsibilities[row * k + c] = s.logits[c * rows + r];
+        }
+      });
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                          \
-  template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, int, \
-                          bool);                                                                        \
-  template Sums gather<T>(const View<T>&, const double*, const Values&, Covariance, index,              \
-                          const Given<T>&, const Values&, int);                                         \
+#define COTERIE_INSTANTIATE(T)                                                                 \
+  template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, \
+                          int, bool);                                                          \
+  template Sums gather<T>(const View<T>&, const double*, const Values&, Covariance, index,     \
+                          const Given<T>&, const Values&, int);                                \
   template void score<T>(const View<T>&, const Model&, const Scores<T>&, int);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)

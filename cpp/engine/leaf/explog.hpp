@@ -1,7 +1,8 @@
 // exp and log of vectors, for log-sum-exp: arguments are in the ranges named, results within 2 ulp.
 //
-// exp by x = n ln 2 + r, |r| <= ln 2 / 2, and the Taylor polynomial of e^r; log by s = 2^e m and the series
-// of atanh((m - 1) / (m + 1)). Cody & Waite, Software Manual for the Elementary Functions, 1980.
+// exp by x = n ln 2 + r, |r| <= ln 2 / 2, and the Taylor polynomial of e^r; log by s = 2^e m and
+// the series of atanh((m - 1) / (m + 1)). Cody & Waite, Software Manual for the Elementary
+// Functions, 1980.
 #pragma once
 #include "simd.hpp"
 
@@ -14,7 +15,8 @@ struct ExpLog<double> {
   static constexpr int mantissa = 52, exp_terms = 13, log_terms = 11;
   static constexpr std::int64_t bias = 1023;
   static constexpr double magic = 0x1.8p52;
-  static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+  static constexpr double ln2_high = 6.93147180369123816490e-01,
+                          ln2_low = 1.90821492927058770002e-10;
 };
 template <>
 struct ExpLog<float> {
@@ -28,7 +30,8 @@ struct ExpLog<float> {
 template <class T>
 COTERIE_INLINE Vec<T> exp_of(Vec<T> x) {
   using E = ExpLog<T>;
-  // Added to a number this large, x / ln 2 is rounded to an integer, which then stands in the low bits.
+  // Added to a number this large, x / ln 2 is rounded to an integer, which then stands in the low
+  // bits.
   const Vec<T> shifted = madd(x, splat(T(1.44269504088896340736)), splat(E::magic));
   const Vec<T> n = shifted - splat(E::magic);
   const Vec<T> r = madd(n, splat(-E::ln2_low), madd(n, splat(-E::ln2_high), x));

@@ -2,8 +2,8 @@
 //
 //   logits(c, r) = constants_c + scale_c |T_c (x_r - mean_c)|^2
 //
-// with T_c lower triangular (full), diagonal, or the identity (plain). The difference is formed before the
-// product, so nothing cancels; |T z|^2 is summed in registers, so T z is never stored.
+// with T_c lower triangular (full), diagonal, or the identity (plain). The difference is formed
+// before the product, so nothing cancels; |T z|^2 is summed in registers, so T z is never stored.
 #pragma once
 #include "../table.hpp"
 #include "explog.hpp"
@@ -18,8 +18,8 @@ template <class T>
 using Panel = Vec<T>[NV];
 
 template <class T>
-COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c, const Panel<T>& squares,
-                               Panel<T>& top) {
+COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c,
+                               const Panel<T>& squares, Panel<T>& top) {
   T* to = t.logits + c * t.n_panels * MR<T> + panel * MR<T>;
   const Vec<T> constant = broadcast(t.constants + c), scale = broadcast(t.scale + c);
   for (int i = 0; i < NV; ++i) {
@@ -31,8 +31,10 @@ COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c, co
 
 // Is no row of the panel within t.cut of the best it has so far, even if nothing more were added?
 template <class T>
-COTERIE_INLINE bool hopeless(const MixtureTask<T>& t, index c, const Panel<T>& squares, const Panel<T>& top) {
-  const Vec<T> constant = broadcast(t.constants + c), scale = broadcast(t.scale + c), cut = splat(t.cut);
+COTERIE_INLINE bool hopeless(const MixtureTask<T>& t, index c, const Panel<T>& squares,
+                             const Panel<T>& top) {
+  const Vec<T> constant = broadcast(t.constants + c), scale = broadcast(t.scale + c),
+               cut = splat(t.cut);
   bool some = false;
 #pragma GCC unroll 8
   for (int i = 0; i < NV; ++i)
@@ -40,7 +42,8 @@ COTERIE_INLINE bool hopeless(const MixtureTask<T>& t, index c, const Panel<T>& s
   return !some;
 }
 
-// |T z|^2 of one panel, GN rows of T at a time up to the diagonal, each z formed when it is first needed.
+// |T z|^2 of one panel, GN rows of T at a time up to the diagonal, each z formed when it is first
+// needed.
 template <class T>
 COTERIE_INLINE void squares_full(const MixtureTask<T>& t, const T* x, index c, const Panel<T>& top,
                                  Panel<T>& squares) {
@@ -66,12 +69,12 @@ COTERIE_INLINE void squares_full(const MixtureTask<T>& t, const T* x, index c, c
 
 // The same for a diagonal (scaled) or identity T.
 template <class T, bool scaled>
-COTERIE_INLINE void squares_diagonal(const MixtureTask<T>& t, const T* x, index c, const Panel<T>& top,
-                                     Panel<T>& squares) {
+COTERIE_INLINE void squares_diagonal(const MixtureTask<T>& t, const T* x, index c,
+                                     const Panel<T>& top, Panel<T>& squares) {
   constexpr index kStep = 8;  // features between two looks at the cut
   const T *means = t.means + c * t.depth, *factors = t.factors + (scaled ? c * t.depth : 0);
   Panel<T> other = {};  // a second chain: one would wait for itself
-  const auto add = [&](index f, Panel<T>& sum) __attribute__((always_inline)) {
+  const auto add = [&](index f, Panel<T> & sum) __attribute__((always_inline)) {
     const Vec<T> mean = broadcast(means + f);
 #pragma GCC unroll 8
     for (int i = 0; i < NV; ++i) {
@@ -96,20 +99,23 @@ COTERIE_INLINE void squares_diagonal(const MixtureTask<T>& t, const T* x, index 
 
 enum class Shape { full, diag, plain };
 
-// Every component of every panel. A component that is out of reach for a whole panel is given up early, its
-// logit left above its true value but more than t.cut below the best. Hints: the components to look at
-// first, two a panel, so that what follows is given up soonest.
+// Every component of every panel. A component that is out of reach for a whole panel is given up
+// early, its logit left above its true value but more than t.cut below the best. Hints: the
+// components to look at first, two a panel, so that what follows is given up soonest.
 template <class T, Shape shape>
 COTERIE_INLINE void gauss(const MixtureTask<T>& t) {
   for (index p = 0; p < t.n_panels; ++p) {
     const T* x = t.panels + p * t.depth * MR<T>;
-    const std::int32_t first = t.hints ? t.hints[2 * p] : -1, second = t.hints ? t.hints[2 * p + 1] : -1;
+    const std::int32_t first = t.hints ? t.hints[2 * p] : -1,
+                       second = t.hints ? t.hints[2 * p + 1] : -1;
     Panel<T> top;
     for (int i = 0; i < NV; ++i) top[i] = splat(T(sizeof(T) == 4 ? -3e38 : -1e308));
     const auto look = [&](index c) {
       Panel<T> squares = {};
-      if constexpr (shape == Shape::full) squares_full<T>(t, x, c, top, squares);
-      else squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
+      if constexpr (shape == Shape::full)
+        squares_full<T>(t, x, c, top, squares);
+      else
+        squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
       put_logits<T>(t, p, c, squares, top);
     };
     if (first >= 0) look(first);
@@ -131,8 +137,8 @@ void gauss_plain(const MixtureTask<T>& t) {
   gauss<T, Shape::plain>(t);
 }
 
-// The rows themselves through one triangle, in place: x <- T x, so that a covariance all components share
-// is dealt with once. The last rows of T first: its row j needs x only up to j.
+// The rows themselves through one triangle, in place: x <- T x, so that a covariance all components
+// share is dealt with once. The last rows of T first: its row j needs x only up to j.
 template <class T>
 void gauss_whiten(const MixtureTask<T>& t) {
   const index rest = t.depth % GN == 0 ? GN : t.depth % GN;
@@ -151,8 +157,8 @@ void gauss_whiten(const MixtureTask<T>& t) {
 }
 
 // Logits to responsibilities times the row's weight, in place; each row's ln sum exp, its entropy
-// -sum r ln r, and the component of highest logit (ties: the lowest). Logits t.lowest or more below the best
-// count for nothing. Weights of rows that are padding are zero.
+// -sum r ln r, and the component of highest logit (ties: the lowest). Logits t.lowest or more below
+// the best count for nothing. Weights of rows that are padding are zero.
 template <class T>
 void softmax(const SoftmaxTask<T>& t) {
   const Vec<T> lowest = splat(t.lowest);

@@ -1,16 +1,19 @@
-// Weighted sums of a block of rows about k means, added to float64 totals: the M-step while rows are hot.
+// Weighted sums of a block of rows about k means, added to float64 totals: the M-step while rows
+// are hot.
 //
-//   n_c += sum rho     s1_c += sum rho z     s2_c += sum rho z z^T (full: its lower triangle) or z^2 (diag)
+//   n_c += sum rho     s1_c += sum rho z     s2_c += sum rho z z^T (full: its lower triangle) or
+//   z^2 (diag)
 //
-// with z = x - mean_c and rho the responsibilities of component c, a line of `ld` values. Rows stand in
-// lanes; sums of a block are added across lanes once.
+// with z = x - mean_c and rho the responsibilities of component c, a line of `ld` values. Rows
+// stand in lanes; sums of a block are added across lanes once.
 #pragma once
 #include "../table.hpp"
 #include "tile.hpp"
 
 namespace coterie::COTERIE_ISA {
 
-constexpr int kPairs = NV * NR >= 24 ? 4 : 2;  // with 4 lines on the other side: 16 sums need 32 registers
+constexpr int kPairs =
+    NV * NR >= 24 ? 4 : 2;  // with 4 lines on the other side: 16 sums need 32 registers
 
 template <class T>
 COTERIE_INLINE double lane_total(Vec<T> v) {
@@ -21,7 +24,8 @@ COTERIE_INLINE double lane_total(Vec<T> v) {
 
 // out[i * kPairs + j] = sum over rows of a_i b_j.
 template <class T>
-COTERIE_INLINE void pair_sums(const T* const (&a)[4], const T* const (&b)[kPairs], index rows, T* out) {
+COTERIE_INLINE void pair_sums(const T* const (&a)[4], const T* const (&b)[kPairs], index rows,
+                              T* out) {
   constexpr int w = width<T>, sums = 4 * kPairs;
   Vec<T> acc[sums];
 #pragma GCC unroll 16
@@ -52,7 +56,8 @@ COTERIE_INLINE double square_root(double v) { return __builtin_sqrt(v); }
 
 // The panels in which a component has any weight, and its total: what is zero is not summed.
 template <class T>
-COTERIE_INLINE index active_panels(const MixtureTask<T>& t, index c, std::int32_t* active, double& total) {
+COTERIE_INLINE index active_panels(const MixtureTask<T>& t, index c, std::int32_t* active,
+                                   double& total) {
   const T* rho = t.logits + c * t.n_panels * MR<T>;
   index count = 0;
   for (index p = 0; p < t.n_panels; ++p) {
@@ -66,10 +71,11 @@ COTERIE_INLINE index active_panels(const MixtureTask<T>& t, index c, std::int32_
   return count;
 }
 
-// z = sqrt(rho) (x - mean) in the active panels, one line of `count` panels a feature; s1 on the way.
+// z = sqrt(rho) (x - mean) in the active panels, one line of `count` panels a feature; s1 on the
+// way.
 template <class T>
-COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::int32_t* active, index count,
-                                   T* root, double* s1) {
+COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::int32_t* active,
+                                   index count, T* root, double* s1) {
   const index rows = count * MR<T>;
   for (index q = 0; q < count; ++q) {
     const T* rho = t.logits + (c * t.n_panels + active[q]) * MR<T>;
@@ -93,7 +99,8 @@ COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::
   }
 }
 
-// s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines of a block.
+// s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines of
+// a block.
 template <class T>
 void scatter_full(const MixtureTask<T>& t) {
   const index stride = (t.depth + 3) / 4 * 4;
