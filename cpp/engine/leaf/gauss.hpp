@@ -57,7 +57,9 @@ COTERIE_INLINE void squares_full(const MixtureTask<T>& t, const T* x, index c, c
         store(t.z + f * MR<T> + i * width<T>, load(x + f * MR<T> + i * width<T>) - mean);
     }
     Vec<T> y[GN][NV] = {};
+    leave_registers(squares);
     tile<T>(t.z, PanelColumns<T, GN>{factor}, below, y);
+    leave_registers(squares);
     factor += below * GN;
 #pragma GCC unroll 4
     for (int q = 0; q < GN; ++q)
@@ -103,25 +105,24 @@ enum class Shape { full, diag, plain };
 // early, its logit left above its true value but more than t.cut below the best. Hints: the
 // components to look at first, two a panel, so that what follows is given up soonest.
 template <class T, Shape shape>
-COTERIE_INLINE void gauss(const MixtureTask<T>& t) {
+COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
+  const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
   for (index p = 0; p < t.n_panels; ++p) {
     const T* x = t.panels + p * t.depth * MR<T>;
-    const std::int32_t first = t.hints ? t.hints[2 * p] : -1,
-                       second = t.hints ? t.hints[2 * p + 1] : -1;
+    const index first = t.hints ? t.hints[2 * p] : -1, second = t.hints ? t.hints[2 * p + 1] : -1;
     Panel<T> top;
     for (int i = 0; i < NV; ++i) top[i] = splat(T(sizeof(T) == 4 ? -3e38 : -1e308));
-    const auto look = [&](index c) {
+    for (index turn = first < 0 ? 0 : second == first ? -1 : -2; turn < t.k; ++turn) {
+      const index c = turn == -2 ? second : turn == -1 ? first : turn;
+      if (turn >= 0 && (c == first || c == second)) continue;
       Panel<T> squares = {};
+      leave_registers(top);
       if constexpr (shape == Shape::full)
         squares_full<T>(t, x, c, top, squares);
       else
         squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
       put_logits<T>(t, p, c, squares, top);
-    };
-    if (first >= 0) look(first);
-    if (second >= 0 && second != first) look(second);
-    for (index c = 0; c < t.k; ++c)
-      if (c != first && c != second) look(c);
+    }
   }
 }
 template <class T>

@@ -52,13 +52,6 @@ COTERIE_INLINE Ahead next_panel(const RowsTask<T>& t, index r) {
   return {at, at + bytes, bytes / 64 / tiles + 1};
 }
 
-// An epilogue's state waits in memory while a tile computes: the registers belong to the sums. Without this
-// the compiler keeps the state and spills sums in the inner loop (bench: argmin, 72 % instead of 95 %).
-template <class Epilogue>
-COTERIE_INLINE void leave_registers(Epilogue& epilogue) {
-  asm volatile("" : "+m"(epilogue));
-}
-
 template <class T, class Epilogue>
 COTERIE_INLINE void panel_whole(const RowsTask<T>& t, const T* panel, Ahead ahead, Epilogue& epilogue) {
   for (index j = 0; j < t.n_columns; j += NR) {

@@ -45,4 +45,11 @@ COTERIE_INLINE void tile(const T* __restrict x, Columns y, index depth, Vec<T> (
   }
 }
 
+// State that waits in memory while a tile computes: the registers belong to the sums. Without this the
+// compiler keeps the state and spills sums in the inner loop (bench: argmin, 72 % instead of 95 %).
+template <class State>
+COTERIE_INLINE void leave_registers(State& state) {
+  asm volatile("" : "+m"(state));
+}
+
 }  // namespace coterie::COTERIE_ISA
