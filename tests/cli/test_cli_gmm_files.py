@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 
 import coterie
 import numpy as np
@@ -180,9 +181,14 @@ def test_a_failed_write_leaves_the_old_file(run, two, tmp_path, monkeypatch):
     ("when", "k"), [("_fit_rows", 2), ("_fit_rows", "1:3"), ("predict_proba", 2)]
 )
 def test_an_interrupt_leaves_nothing(run, two, tmp_path, monkeypatch, when, k):
-    monkeypatch.setattr(
-        coterie.GaussianMixture, when, lambda *_, **__: signal.raise_signal(signal.SIGINT)
-    )
+    first = threading.Semaphore(1)  # fits run side by side: one interrupt is enough
+
+    def interrupt(*_, **__):
+        if first.acquire(blocking=False):
+            signal.raise_signal(signal.SIGINT)
+        return []
+
+    monkeypatch.setattr(coterie.GaussianMixture, when, interrupt)
     code, out, err = gmm(run, two, "--proba", "--out", tmp_path / "o.csv", k=k)
     assert (code, out, err) == (130, "", "coterie: interrupted\n")
     assert [p.name for p in tmp_path.iterdir()] == ["two.csv"]
