@@ -169,6 +169,7 @@ struct Kernels {
 
   // engine/leaf/gauss.hpp, engine/leaf/scatter.hpp
   std::int64_t triangle_rows;  // rows of a packed triangle that stand side by side
+  std::int64_t pair_columns;   // scatter_full's tiles of s2: 4 x pair_columns
   void (*gauss_full)(const MixtureTask<T>&);
   void (*gauss_diag)(const MixtureTask<T>&);
   void (*gauss_plain)(const MixtureTask<T>&);

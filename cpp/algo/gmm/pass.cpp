@@ -34,7 +34,18 @@ void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& grou
 
 index s2_size(Covariance type, index k, index depth) {
   if (type == Covariance::tied) return 0;
-  return type == Covariance::full ? k * square_stride(depth) * square_stride(depth) : k * depth;
+  const index m = square_stride(depth) / 4;  // a lower triangle in tiles of 16
+  return type == Covariance::full ? k * m * (m + 1) * 8 : k * depth;
+}
+
+// The kernel's tiles of lower triangles to squares.
+void untile(const double* tiles, index k, index stride, index columns, Values& squares) {
+  squares.resize(static_cast<std::size_t>(k * stride * stride));
+  for (index c = 0; c < k; ++c)
+    for (index i = 0; i < stride; i += 4)
+      for (index j = 0; j < i + 4; j += columns)
+        for (index q = 0; q < 4; ++q, tiles += columns)
+          std::copy_n(tiles, columns, &squares[(c * stride + i + q) * stride + j]);
 }
 
 template <class T>
@@ -111,7 +122,11 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
   }
   sums.n.assign(memory.data(), memory.data() + k);
   sums.s1.assign(memory.data() + k, memory.data() + k * (depth + 1));
-  sums.s2.assign(memory.data() + k * (depth + 1), memory.data() + size);
+  const double* s2 = memory.data() + k * (depth + 1);
+  if (type == Covariance::full)
+    untile(s2, k, square_stride(depth), isa::kernels<T>().pair_columns, sums.s2);
+  else
+    sums.s2.assign(s2, s2 + extra);
   sums.centers.resize(static_cast<std::size_t>(k * depth));
   for (index c = 0; c < k; ++c)
     for (index f = 0; f < depth; ++f)

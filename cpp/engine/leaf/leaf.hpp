@@ -37,6 +37,7 @@ constexpr Kernels<T> kernels() {
           store_product<T>,
           store_few<T>,
           GN,
+          kPairs,
           gauss_full<T>,
           gauss_diag<T>,
           gauss_plain<T>,

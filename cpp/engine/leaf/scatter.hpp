@@ -71,10 +71,9 @@ COTERIE_INLINE index active_panels(const MixtureTask<T>& t, index c, std::int32_
   return count;
 }
 
-// One product of weighted lines, rather than z and rho z: two sets of lines fall out of the cache, which
-// costs more than the roots (bench: gmm, full, 5 %).
-// z = sqrt(rho) (x - mean) in the active panels, one line of `count` panels a feature; s1 on the
-// way.
+// One product of weighted lines, rather than z and rho z: two sets of lines fall out of the cache,
+// which costs more than the roots (bench: gmm, full, 5 %). z = sqrt(rho) (x - mean) in the active
+// panels, one line of `count` panels a feature; s1 on the way.
 template <class T>
 COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::int32_t* active,
                                    index count, T* root, double* s1) {
@@ -115,7 +114,7 @@ void scatter_full(const MixtureTask<T>& task) {
     t.n[c] += total;
     weighted_lines<T>(t, c, t.active, count, root, t.s1 + c * t.depth);
     for (index e = t.depth * rows; e < stride * rows; ++e) t.z[e] = T(0);
-    double* s2 = t.s2 + c * stride * stride;
+    double* s2 = t.s2 + c * (stride / 4) * (stride / 4 + 1) * 8;
     for (index i = 0; i < stride; i += 4) {
       const T* const a[4] = {t.z + i * rows, t.z + (i + 1) * rows, t.z + (i + 2) * rows,
                              t.z + (i + 3) * rows};
@@ -124,9 +123,8 @@ void scatter_full(const MixtureTask<T>& task) {
         for (int q = 0; q < kPairs; ++q) b[q] = t.z + (j + q) * rows;
         T sums[4 * kPairs];
         pair_sums<T>(a, b, rows, sums);
-        for (int q = 0; q < 4; ++q)
-          for (int s = 0; s < kPairs; ++s)
-            s2[(i + q) * stride + j + s] += double(sums[q * kPairs + s]);
+        for (int e = 0; e < 4 * kPairs; ++e) s2[e] += double(sums[e]);
+        s2 += 4 * kPairs;
       }
     }
   }

@@ -192,7 +192,7 @@ def _write(job: KMeansJob, table: Table, report: KMeansReport, labels: NDArray[n
         if job.out is not None:
             write_columns(table, columns, job.out, outputs=outputs)
         if job.centers is not None:
-            text = job.centers.suffix.lower() == ".csv"
+            text = job.centers.suffix.lower() not in (".npy", ".parquet")  # a device has CSV
             with outputs.open(job.centers, text=text) as file:
                 _write_centers(file, job.centers, report)
 
@@ -202,19 +202,19 @@ def _write_centers(file: Any, path: Path, report: KMeansReport) -> None:
     centers = np.array([c.center for c in report.clusters])
     if path.suffix.lower() == ".npy":
         np.save(file, centers)
-    elif path.suffix.lower() == ".csv":
-        import csv
-
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([free_name("cluster", set(report.features)), *report.features])
-        writer.writerows([i, *row] for i, row in enumerate(centers.tolist()))
-    else:
+    elif path.suffix.lower() == ".parquet":
         import pyarrow as pa
         from pyarrow import parquet
 
         names = [free_name("cluster", set(report.features)), *report.features]
         index = pa.array(range(len(centers)), pa.int32())
         parquet.write_table(pa.table([index, *map(pa.array, centers.T)], names=names), file)
+    else:
+        import csv
+
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([free_name("cluster", set(report.features)), *report.features])
+        writer.writerows([i, *row] for i, row in enumerate(centers.tolist()))
 
 
 # ---- report
