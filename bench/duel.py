@@ -8,7 +8,10 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+PAUSE = 0.2  # seconds after which the idle threads of the library before no longer spin
 
 WORKER = """
 import json, sys, time
@@ -59,6 +62,7 @@ class Worker:
         return line
 
     def run(self):
+        time.sleep(PAUSE)
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
         return json.loads(self._line("answer"))
