@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from coterie._core import Floats, Weights
+
+Self = TypeVar("Self", bound="Mixture")
 
 
 class Mixture(Estimator):
@@ -155,6 +157,40 @@ class Mixture(Estimator):
                 break
         assert best is not None  # n_init >= 1
         return best, float(highest)
+
+    def fit(
+        self: Self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Fit the mixture to X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, all finite. C-ordered float32 and float64 are not copied.
+        y : ignored
+            Only there for pipelines.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights >= 0, not all zero: a weight of 2 counts a row twice. None stands for ones.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X, the weights or a parameter is not as described; the message names it.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If no run converged, or a component of a GaussianMixture collapsed; the message
+            names it.
+        """
+        del y
+        self._fit(X, sample_weight)
+        return self
 
     def fit_predict(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None

@@ -190,39 +190,6 @@ class GaussianMixture(Mixture):
         self.n_threads = n_threads
         self.callback = callback
 
-    def fit(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> GaussianMixture:
-        """Fit the mixture to X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows, all finite. C-ordered float32 and float64 are not copied.
-        y : ignored
-            Only there for pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0, not all zero: a weight of 2 counts a row twice. None stands for ones.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X, the weights or a parameter is not as described; the message names it.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If no run converged, or a component collapsed; the message names it.
-        """
-        del y
-        self._fit(X, sample_weight)
-        return self
-
     def aic(self, X: ArrayLike) -> float:
         """Return Akaike's information criterion on X, the lower the better (Akaike 1974)."""
         scores = self.score_samples(X)

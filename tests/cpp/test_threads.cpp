@@ -164,6 +164,27 @@ TEST(threads, progress_may_throw) {
   check_usable();
 }
 
+// A long block hears that another has failed, on its own thread; outside a region there is nothing to hear.
+TEST(threads, a_long_block_hears_that_another_failed) {
+  std::atomic<bool> started{false}, heard{true};
+  const auto failing = [&](index b) {
+    if (b == 0) {
+      for (int i = 0; i < 2000 && !started; ++i) pause_ms(1);  // without OpenMP nobody starts
+      throw std::runtime_error("enough");
+    }
+    started = true;
+    heard = false;
+    for (int i = 0; i < 10000 && !heard; ++i) {
+      heard = threads::stopped();
+      pause_ms(1);
+    }
+  };
+  CHECK_EQUAL(error_of(2, 2, failing), "enough");
+  CHECK(heard);
+  CHECK(!threads::stopped());
+  check_usable();
+}
+
 TEST(threads, fork_after_parallel_work) {
   const Fit wanted = fit();
   check_usable();
