@@ -287,6 +287,8 @@ def _converted(
     array: NDArray[Any], dtype: np.dtype[Any], name: str, copy: bool | None = None
 ) -> NDArray[Any]:
     """Return `array` in `dtype` and C order; `copy` None copies only if needed."""
+    if array.dtype is dtype and copy:  # the way of a small fit, where every microsecond shows
+        return np.array(array, order="C")
     float_dtype(array.dtype, name)
     _check_integers(array, name)
     if array.dtype == object:
