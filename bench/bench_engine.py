@@ -9,12 +9,12 @@ this CPU; told OPENBLAS_CORETYPE=SkylakeX it takes AVX-512 too: the last column 
 
                                      AVX-512            AVX2        AVX-512, SkylakeX
                                   f32      f64      f32      f64      f32      f64
-    tile, depth 64              99.9 %   99.1 %   99.9 %   99.5 %                     of the peak
-    tile, depth 128             99.8 %   99.8 %   99.3 %   99.3 %
-    tile, depth 256            100.0 %   99.5 %  100.1 %   99.4 %
-    1024 x 1024 x 1024           170 %    165 %     96 %     94 %    106 %    106 %   of NumPy
-    100,000 x 32 x 256           236 %    227 %    198 %    152 %    145 %    177 %
-    argmin 20,000 x 128 x 1000    82 %     87 %     85 %     88 %                     of the peak
+    tile, depth 64              99.8 %   99.8 %  100.8 %  100.8 %                     of the peak
+    tile, depth 128             99.5 %  100.2 %  100.1 %  100.7 %
+    tile, depth 256             99.7 %   98.1 %  100.8 %  100.8 %
+    1024 x 1024 x 1024           172 %    184 %     99 %     98 %    101 %    111 %   of NumPy
+    100,000 x 32 x 256           285 %    243 %    200 %    154 %    144 %    186 %
+    argmin 20,000 x 128 x 1000    81 %     88 %     84 %     88 %                     of the peak
 """
 
 import statistics

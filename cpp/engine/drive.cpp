@@ -10,6 +10,8 @@ index ceil_div(index a, index b) { return (a + b - 1) / b; }
 
 constexpr index kStoreRows =
     60;  // rows of x a task: a multiple of every NR that stays in the L2 cache
+constexpr index kLastTasks = 3;  // that many of them in smaller ones, so that threads end together
+constexpr index kLastRows = 24;
 constexpr index kFewRows = 4;        // up to here y is not packed (bench: few)
 constexpr index kFewColumns = 1024;  // columns of y a task there: out stays in the L1 cache
 constexpr index kSplitRows = 2048;   // depth of one partial product
@@ -26,9 +28,13 @@ void store(const View<T>& x, const PackedMatrix<T>& y, T* out, index out_stride,
   const Kernels<T>& kernels = isa::kernels<T>();
   const index d = x.cols, m = y.columns();
   n_threads = threads::worth(operations(x.rows, d, m, kernels.width), n_threads);
-  threads::parallel_blocks(ceil_div(x.rows, kStoreRows), n_threads, [&](index b, int) {
-    const index first = b * kStoreRows;
-    kernels.store({x.row(first), x.stride, std::min(kStoreRows, x.rows - first), d, m, y.data(),
+  const index large = n_threads > 1 ? std::max<index>(0, x.rows / kStoreRows - kLastTasks)
+                                    : ceil_div(x.rows, kStoreRows);
+  const index small = std::max<index>(0, ceil_div(x.rows - large * kStoreRows, kLastRows));
+  threads::parallel_blocks(large + small, n_threads, [&](index b, int) {
+    const index first = b < large ? b * kStoreRows : large * kStoreRows + (b - large) * kLastRows;
+    kernels.store({x.row(first), x.stride,
+                   std::min(b < large ? kStoreRows : kLastRows, x.rows - first), d, m, y.data(),
                    out + first * out_stride, out_stride});
   });
 }

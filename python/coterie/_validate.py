@@ -162,7 +162,7 @@ def check_centers(
             f"got {given.shape}"
         )
     copy = _converted(given, dtype, name, copy=True)
-    if not np.isfinite(copy).all():
+    if np.count_nonzero(np.isfinite(copy)) < copy.size:  # all() takes four times as long
         row, column = np.argwhere(~np.isfinite(copy))[0]
         raise ValueError(
             f"{name}: wanted finite values in {dtype}, "

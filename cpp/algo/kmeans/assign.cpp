@@ -99,7 +99,8 @@ void assign(const X& matrix, const T* centers, index k, std::int32_t* labels, do
   const Buffer<double> shift = middle(centers, k, x.depth());
   auto nearest = x.nearest(k, shift.data());
   nearest.set(centers);
-  assign_pass(x, nearest, SumsPlan(x.rows(), 1, x.depth()), labels, pass_threads(x, k, n_threads),
+  auto scratch = team_scratch(nearest, pass_threads(x, k, n_threads));
+  assign_pass(x, nearest, SumsPlan(x.rows(), 1, x.depth()), labels, scratch,
               [&](index, index first, index count) {
                 if (sq_distances)
                   x.labelled(first, count, nearest.exact(), labels + first, sq_distances + first);
@@ -115,7 +116,8 @@ double step(const X& matrix, const double* weights, const T* centers, index k, s
   auto nearest = x.nearest(k, shift.data());
   nearest.set(centers);
   n_threads = pass_threads(x, k, n_threads);
-  assign_pass(x, nearest, SumsPlan(x.rows(), k, depth), labels, n_threads, [](index, index, index) {});
+  auto scratch = team_scratch(nearest, n_threads);
+  assign_pass(x, nearest, SumsPlan(x.rows(), k, depth), labels, scratch, [](index, index, index) {});
   Buffer<double> lines(checked_product(k, stride));
   sorted_sums(x, weights, shift.data(), labels, k, lines, n_threads);
   for (index j = 0; j < k; ++j) {

@@ -29,7 +29,8 @@ class Lloyd {
         centers_(centers),
         labels_(labels),
         sums_(checked_product(k, stride_)),
-        nearest_(x.nearest(k, start_shift(m))) {
+        nearest_(x.nearest(k, start_shift(m))),
+        scratch_(team_scratch(nearest_, n_threads_)) {
     const double total = total_weight(weights, x.rows());
     for (index f = 0; f < depth_; ++f) {
       const double off = m.mean[f] - shift_[f];
@@ -56,7 +57,7 @@ class Lloyd {
     }
     if (!settled) {
       nearest_.set(centers_);
-      assign_pass(x_, nearest_, plan_, labels_, n_threads_, [](index, index, index) {});
+      assign_pass(x_, nearest_, plan_, labels_, scratch_, [](index, index, index) {});
     }
     result.inertia = exact_inertia(x_, weights_, nearest_.exact(), labels_, nullptr, n_threads_);
     return result;
@@ -75,14 +76,14 @@ class Lloyd {
     const double* shift = shift_.data();
     if (plan_.sorted) {
       const bool changed =
-          assign_pass(x_, nearest_, plan_, labels_, n_threads_, [](index, index, index) {});
+          assign_pass(x_, nearest_, plan_, labels_, scratch_, [](index, index, index) {});
       sorted_sums(x_, weights_, shift, labels_, k_, sums_, n_threads_);
       return changed;
     }
     partial_.fill(0);
     const index size = k_ * stride_;
     const bool changed = assign_pass(
-        x_, nearest_, plan_, labels_, n_threads_, [&](index shard, index first, index count) {
+        x_, nearest_, plan_, labels_, scratch_, [&](index shard, index first, index count) {
           x_.accumulate(first, count, weights_, shift, labels_ + first,
                         partial_.data() + shard * size, stride_);
         });
@@ -178,6 +179,7 @@ class Lloyd {
   std::int32_t* labels_;
   Buffer<double> sums_, partial_;
   decltype(std::declval<const Rows&>().nearest(0, nullptr)) nearest_;
+  std::vector<NearestScratch<T>> scratch_;  // a thread each
 };
 
 }  // namespace

@@ -195,7 +195,8 @@ Candidates parallel_seeding(const X& matrix, const double* weights, index first,
       auto nearest = x.nearest(fresh, middle.data());
       nearest.set(centers.data());
       const int team = pass_threads(x, fresh, n_threads);
-      assign_pass(x, nearest, SumsPlan(n, 1, depth), labels.data(), team,
+      auto scratch = team_scratch(nearest, team);
+      assign_pass(x, nearest, SumsPlan(n, 1, depth), labels.data(), scratch,
                   [](index, index, index) {});
       potential = blockwise_sum(n, team, [&](index begin, index count) {
         double sum = 0, d;
