@@ -10,5 +10,6 @@ namespace py = pybind11;
 void engine(py::module_& m);
 void gmm(py::module_& m);
 void kmeans(py::module_& m);
+void linkage_(py::module_& m);  // the bare name is the namespace of the algorithm
 
 }  // namespace coterie::bind
