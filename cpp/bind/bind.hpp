@@ -10,5 +10,6 @@ namespace py = pybind11;
 void engine(py::module_& m);
 void gmm(py::module_& m);
 void kmeans(py::module_& m);
+void tree(py::module_& m);
 
 }  // namespace coterie::bind

@@ -46,4 +46,5 @@ PYBIND11_MODULE(_core, m) {
   bind::engine(m);
   bind::gmm(m);
   bind::kmeans(m);
+  bind::tree(m);
 }
