@@ -322,26 +322,25 @@ def _linkage_faults(Z: NDArray[Any], name: str) -> Faults:
         return
     ids, heights, sizes = Z[:, :2], Z[:, 2], Z[:, 3]
     formed = np.arange(n_links + 1, 2 * n_links + 1)[:, np.newaxis]
-    whole = (ids >= 0) & (ids < 2 * n_links + 1) & (ids == np.floor(ids))
-    used = np.bincount(ids[whole].astype(np.int64), minlength=2 * n_links + 1)
-    for wrong, wanted in (
-        (ids < 0, "cluster numbers that are not negative"),
-        ((ids != np.floor(ids)) & ~(ids < 0), "cluster numbers that are whole"),
-        (~(heights >= 0), "distances >= 0, none negative or NaN"),
-        (sizes < 0, "counts that are not negative"),
-        (sizes > n_links + 1, f"counts of at most {n_links + 1} observations"),
-        (ids >= formed, "clusters that are formed before they are joined"),
-        (used[:-1] > 1, "clusters that are joined once"),
+    for values, wrong, wanted in (
+        (ids, ids < 0, "cluster numbers that are not negative"),
+        (ids, ids != np.floor(ids), "cluster numbers that are whole"),
+        (heights, ~(heights >= 0), "distances >= 0, none negative or NaN"),
+        (sizes, sizes < 0, "counts that are not negative"),
+        (sizes, sizes > n_links + 1, f"counts of at most {n_links + 1} observations"),
+        (ids, ids >= formed, "clusters that are formed before they are joined"),
     ):
         if wrong.any():
-            at = int(np.flatnonzero(wrong)[0])
-            if wrong.ndim == 2:
-                came = f"{ids.flat[at]:g} in row {at // 2}"
-            elif wrong.shape == used[:-1].shape:
-                came = f"cluster {at} {used[at]} times"
-            else:
-                came = f"{Z[at]} in row {at}"
-            yield ValueError(f"{name}: wanted {wanted}, got {came}")
+            at = np.argwhere(wrong)[0]
+            yield ValueError(f"{name}: wanted {wanted}, got {values[tuple(at)]:g} in row {at[0]}")
+    possible = (ids >= 0) & (ids < 2 * n_links + 1)
+    times = np.bincount(ids[possible].astype(np.int64))
+    if (times > 1).any():
+        cluster = int(times.argmax())
+        yield ValueError(
+            f"{name}: wanted clusters that are joined once, "
+            f"got cluster {cluster} {times[cluster]} times"
+        )
 
 
 def _im_faults(R: NDArray[Any], name: str) -> Faults:
