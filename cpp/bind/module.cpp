@@ -47,4 +47,5 @@ PYBIND11_MODULE(_core, m) {
   bind::gmm(m);
   bind::kmeans(m);
   bind::linkage_(m);
+  bind::tree(m);
 }
