@@ -1,19 +1,14 @@
-"""Dendrograms: where the links of a tree go, which colours they have, and how leaves are called.
-
-A leaf stands at x = 5, 15, 25, ..., a node midway between its children. Each link is a U of four
-points, (x_l, x_l, x_r, x_r) and (y_l, h, h, y_r), where h is the height of the merge, and y_l and
-y_r are the heights of the two children, 0 for a leaf.
-"""
+"""Dendrograms: the tree of a linkage matrix, computed and drawn."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coterie.hierarchy._layout import Painter, contracted, picture, shown_tree
 from coterie.hierarchy._valid import is_valid_linkage
 
 if TYPE_CHECKING:
@@ -161,10 +156,10 @@ def dendrogram(
 
     Notes
     -----
-    The result is that of ``scipy.cluster.hierarchy.dendrogram``, but for two cases: a leaf beneath
-    links of height 0 has the colour of its own link, also where a node of height 0 stands at the
-    same place; and `get_leaves=False` is not an error. Nothing recurses: a chain of a million
-    observations is as good as a balanced tree. O(n) time and memory.
+    The result is that of ``scipy.cluster.hierarchy.dendrogram``, with three exceptions: a leaf has
+    the colour of its own link, also where a node of height 0 stands at the same place;
+    `get_leaves=False` works; and an unknown sort is an error, not ignored. Nothing recurses: a
+    chain of a million observations is as good as a balanced tree. O(n) time and memory.
 
     References
     ----------
@@ -185,34 +180,27 @@ def dendrogram(
     _check_option(orientation, "orientation", ORIENTATIONS)
     _check_option(truncate_mode, "truncate_mode", MODES)
     is_valid_linkage(matrix, throw=True, name="Z")
-    names = None if labels is None else list(labels)
-    if names is not None and len(names) != len(matrix) + 1:
-        raise ValueError(
-            f"labels: wanted one label an observation of Z, {len(matrix) + 1}, got {len(names)}: "
-            "dimensions of Z and labels must be consistent"
-        )
+    names = _names(labels, len(matrix) + 1)
     highest = float(matrix[:, 2].max())
-    paint = _Painter(_threshold(color_threshold, highest), above_threshold_color)
-    tree = _tree(matrix, _whole(p), truncate_mode, count_sort, distance_sort)
+    threshold = _threshold(color_threshold, highest)
+    by_count = _direction(count_sort, "count_sort")
+    by_height = _direction(distance_sort, "distance_sort")
+    tree = shown_tree(matrix, _whole(p), truncate_mode, by_count, by_height)
 
     def label(node: int) -> Any:
-        if leaf_label_func:
-            return leaf_label_func(node)
         if node < tree.n:
             return str(node) if names is None else names[node]
         return f"({int(matrix[node - tree.n, 3])})" if show_leaf_counts else ""
 
-    picture = _picture(tree, label, paint, link_color_func)
+    paint = Painter(threshold, above_threshold_color, _palette)
+    shown = picture(tree, leaf_label_func or label, paint, link_color_func)
     if not no_plot:
         from coterie.hierarchy._draw import draw
 
         draw(
-            picture.icoord,
-            picture.dcoord,
-            picture.color_list,
-            picture.ivl,
+            shown,
             highest,
-            marks=_contracted(tree, picture.leaves) if show_contracted else [],
+            marks=contracted(tree, shown.leaves) if show_contracted else [],
             orientation=orientation,
             no_labels=no_labels,
             font_size=leaf_font_size,
@@ -220,7 +208,7 @@ def dendrogram(
             ax=ax,
             last_color=above_threshold_color,
         )
-    result = dict(vars(picture))
+    result = dict(vars(shown))
     return result if get_leaves else result | {"leaves": None}
 
 
@@ -231,6 +219,18 @@ def _check_option(value: object, name: str, options: tuple[str | None, ...]) -> 
     if not (value is None or isinstance(value, str)) or value not in options:
         wanted = ", ".join(repr(option) for option in options)
         raise ValueError(f"{name}: wanted one of {wanted}, got {value!r}")
+
+
+def _names(labels: Sequence[Any] | NDArray[Any] | None, n: int) -> list[Any] | None:
+    if labels is None:
+        return None
+    names = list(labels)
+    if len(names) != n:
+        raise ValueError(
+            f"labels: wanted one label an observation of Z, {n}, got {len(names)}: dimensions of Z "
+            "and labels must be consistent"
+        )
+    return names
 
 
 def _whole(p: object) -> int:
@@ -259,140 +259,3 @@ def _direction(value: object, name: str) -> str | None:
         return "ascending"
     _check_option(value, name, ("ascending", "descending"))
     return str(value)
-
-
-# ---- the tree that is shown
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """Children of the nodes n, n + 1, ..., in the order of drawing, and which nodes are leaves."""
-
-    n: int
-    left: list[int]
-    right: list[int]
-    heights: list[float]
-    is_leaf: list[bool]
-
-
-def _tree(
-    Z: NDArray[np.float64], p: int, mode: str | None, count_sort: object, distance_sort: object
-) -> _Tree:
-    n = len(Z) + 1
-    a, b = Z[:, 0].astype(np.int64), Z[:, 1].astype(np.int64)
-    by_count = _direction(count_sort, "count_sort")
-    by_height = _direction(distance_sort, "distance_sort")
-    if by_count or by_height:
-        column, alone = (3, 1.0) if by_count else (2, 0.0)
-        key = np.concatenate([np.full(n, alone), Z[:, column]])
-        larger = key[a] > key[b]
-        swap = larger if (by_count or by_height) == "ascending" else ~larger
-        a, b = np.where(swap, b, a), np.where(swap, a, b)
-    left, right = a.tolist(), b.tolist()
-    is_leaf = np.zeros(2 * n - 1, np.bool_)
-    is_leaf[:n] = True
-    if mode == "lastp" and p != 0 and p <= n:
-        is_leaf[n : 2 * n - p] = True  # of a p below 1, all
-    elif mode in ("level", "mtica") and p > 0:
-        # The very first merge is never contracted: so SciPy has it, and results are to agree.
-        is_leaf[n + 1 :] = _levels(n, left, right)[n + 1 :] > p
-    return _Tree(n, left, right, Z[:, 2].tolist(), is_leaf.tolist())
-
-
-def _levels(n: int, left: list[int], right: list[int]) -> NDArray[np.int64]:
-    """Return how many links lie between each node and the root."""
-    levels = [0] * (2 * n - 1)
-    for t in range(n - 2, -1, -1):
-        levels[left[t]] = levels[right[t]] = levels[n + t] + 1
-    return np.array(levels)
-
-
-# ---- the picture
-
-
-class _Painter:
-    """Colours of links from left to right: one of the palette for every group below a height."""
-
-    def __init__(self, threshold: float, above: str) -> None:
-        self.threshold, self.above, self.palette = threshold, above, _palette
-        self.used, self.below = 0, False
-
-    def color(self, height: float) -> str:
-        """Return the colour of the next link to the right."""
-        if height >= self.threshold or self.threshold <= 0:
-            self.used += self.below  # the group ended here
-            self.below = False
-            return self.above
-        self.below = True
-        return self.palette[self.used % len(self.palette)]
-
-
-@dataclass
-class _Picture:
-    """What `dendrogram` returns."""
-
-    icoord: list[list[float]] = field(default_factory=list)
-    dcoord: list[list[float]] = field(default_factory=list)
-    ivl: list[Any] = field(default_factory=list)
-    leaves: list[int] = field(default_factory=list)
-    color_list: list[str] = field(default_factory=list)
-    leaves_color_list: list[str | None] = field(default_factory=list)
-
-
-def _picture(
-    tree: _Tree,
-    label: Callable[[int], Any],
-    paint: _Painter,
-    link_color_func: Callable[[int], str] | None,
-) -> _Picture:
-    """Walk the tree: a leaf when it is met, a link when both children are placed."""
-    out = _Picture()
-    n, nodes = tree.n, 2 * tree.n - 1
-    x, y, color = [0.0] * nodes, [0.0] * nodes, [""] * nodes
-    # A node is on the stack up to three times: to enter it, between its children, to leave it.
-    stack = [nodes - 1]
-    while stack:
-        step, node = divmod(stack.pop(), nodes)
-        if tree.is_leaf[node]:
-            x[node] = 10.0 * len(out.leaves) + 5.0
-            out.leaves.append(node)
-            out.ivl.append(label(node))
-            out.leaves_color_list.append(None)
-            continue
-        a, b, height = tree.left[node - n], tree.right[node - n], tree.heights[node - n]
-        if step == 0:
-            stack += (nodes + node, a)
-        elif step == 1:
-            color[node] = paint.color(height)
-            stack += (2 * nodes + node, b)
-        else:
-            chosen = _checked(link_color_func(node)) if link_color_func else color[node]
-            x[node], y[node] = (x[a] + x[b]) / 2, height
-            out.icoord.append([x[a], x[a], x[b], x[b]])
-            out.dcoord.append([y[a], height, height, y[b]])
-            out.color_list.append(chosen)
-            for child in (a, b):
-                if tree.is_leaf[child]:
-                    out.leaves_color_list[int(x[child]) // 10] = chosen
-    return out
-
-
-def _checked(color: object) -> str:
-    if not isinstance(color, str):
-        raise TypeError(f"link_color_func: wanted a string that names a colour, got {color!r}")
-    return color
-
-
-def _contracted(tree: _Tree, leaves: list[int]) -> list[tuple[float, float]]:
-    """Return place and height of every merge inside a leaf, its own left out."""
-    marks = []
-    for i, leaf in enumerate(leaves):
-        stack = [leaf]
-        while stack:
-            node = stack.pop()
-            if node < tree.n:
-                continue
-            if node != leaf:
-                marks.append((10.0 * i + 5.0, tree.heights[node - tree.n]))
-            stack += (tree.right[node - tree.n], tree.left[node - tree.n])
-    return marks

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coterie.hierarchy._layout import Picture
 
 __all__ = ["draw", "need_matplotlib"]
 
@@ -23,10 +26,7 @@ def need_matplotlib() -> None:
 
 
 def draw(
-    icoord: list[list[float]],
-    dcoord: list[list[float]],
-    colors: list[str],
-    ivl: list[Any],
+    shown: Picture,
     highest: float,
     *,
     marks: list[tuple[float, float]],
@@ -41,8 +41,8 @@ def draw(
 
     Parameters
     ----------
-    icoord, dcoord, colors, ivl
-        As `dendrogram` returns them.
+    shown : Picture
+        The tree.
     highest : float
         Height of the highest merge; the axis ends 5 % above.
     marks : list of (float, float)
@@ -62,15 +62,15 @@ def draw(
     reach = 1.05 * highest or 1.0  # duplicates alone have no height at all
     across, along = (ax.yaxis, ax.xaxis) if sideways else (ax.xaxis, ax.yaxis)
     _limit(along, (reach, 0) if orientation in ("left", "bottom") else (0, reach))
-    _limit(across, (0, 10 * len(ivl)))
+    _limit(across, (0, 10 * len(shown.ivl)))
     if no_labels:
         across.set_ticks([])
     else:
-        _label(across, ivl, orientation, font_size, rotation)
+        _label(across, shown.ivl, orientation, font_size, rotation)
 
     # One collection a colour, so that a legend has one entry a group.
     groups: dict[str, list[list[tuple[float, float]]]] = {}
-    for x, y, color in zip(icoord, dcoord, colors, strict=True):
+    for x, y, color in zip(shown.icoord, shown.dcoord, shown.color_list, strict=True):
         points = zip(y, x, strict=True) if sideways else zip(x, y, strict=True)
         groups.setdefault(color, []).append(list(points))
     for color in sorted(groups, key=lambda color: color == last_color):
