@@ -101,7 +101,10 @@ def _shown(Z: NDArray[np.float64], look: Look) -> _Shown:
         if len(sizes) <= LEGEND:
             legend = [(f"cluster {c}: {size}", PALETTE[c]) for c, size in enumerate(sizes)]
     names = range(n) if look.labels is None else look.labels
-    options = {"labels": [_printable(str(name)) for name in names], "orientation": "left"}
+    options: dict[str, Any] = {
+        "labels": [_printable(str(name)) for name in names],
+        "orientation": "left",
+    }
     remark = f"{n} leaves"
     if n > MOST_LEAVES:
         options |= {"truncate_mode": "lastp", "p": MOST_LEAVES}
@@ -192,7 +195,7 @@ def _text(x: float, y: float, text: str, more: str = "") -> str:
 
 
 def _axis(x: Any, top: float, bottom: float) -> Iterator[str]:
-    """A scale of heights under the tree."""
+    """Return a scale of heights under the tree."""
     yield (f'<path d="M{x(top):.2f},{bottom + 4:.2f}H{x(0):.2f}" stroke="#999" fill="none"/>')
     for height in _ticks(top):
         at = x(height)
@@ -215,7 +218,7 @@ def _ticks(top: float) -> list[float]:
 
 
 def _links(R: dict[str, Any], x: Any, y: Any) -> Iterator[str]:
-    """One path a colour."""
+    """Return one path a colour."""
     paths: dict[str, list[str]] = {}
     for places, heights, color in zip(R["icoord"], R["dcoord"], R["color_list"], strict=True):
         paths.setdefault(color, []).append(
