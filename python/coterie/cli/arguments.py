@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_kmeans(commands)
     _add_gmm(commands)
+    _add_linkage(commands)
     _add_demo(commands)
     _add_info(commands)
     return parser
@@ -168,6 +169,103 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_linkage(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "linkage",
+        allow_abbrev=False,
+        help="cluster the rows of a file by a tree of merges",
+        description="Cluster the rows of a .csv, .tsv, .npy, .npz or .parquet file by "
+        "agglomeration: the two nearest clusters are merged until one is left. Heights are "
+        "distances of the scaled features.",
+        epilog=f"{COLUMNS} {CODES}",
+    )
+    _add_input(parser)
+    _add_tree(parser)
+    _add_columns(parser, "means are reported in original units")
+    _add_tree_files(parser)
+    _add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
+    _add_common(parser)
+    parser.set_defaults(run=_run_linkage)
+
+
+def _add_tree(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--method",
+        choices=("single", "complete", "average", "weighted", "centroid", "median", "ward"),
+        default="ward",
+        help="the distance of two clusters (default: %(default)s)",
+    )
+    add(
+        "--metric",
+        choices=(
+            "euclidean",
+            "sqeuclidean",
+            "cityblock",
+            "chebyshev",
+            "cosine",
+            "angular",
+            "correlation",
+            "hamming",
+            "jaccard",
+        ),
+        default="euclidean",
+        help="the distance of two rows (default: %(default)s, the only one for centroid, median "
+        "and ward)",
+    )
+    cut = parser.add_mutually_exclusive_group()
+    cut.add_argument(
+        "--cut",
+        metavar="K",
+        type=whole(1),
+        help="exactly K clusters: all merges but the last K - 1 are done, in the order of the "
+        "linkage matrix, which also decides between equal heights",
+    )
+    cut.add_argument(
+        "--distance",
+        metavar="T",
+        type=tolerance,
+        help="clusters within which no merge is higher than T",
+    )
+    add(
+        "--optimal-ordering",
+        action="store_true",
+        help="order the leaves so that neighbours are near; slow for many rows",
+    )
+    add(
+        "--dtype",
+        choices=("float32", "float64"),
+        help="precision of the distances while merging; float32 takes half the memory and may "
+        "swap merges of nearly equal height (default: that of the rows)",
+    )
+
+
+def _add_tree_files(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write the rows with a column 'cluster', from 0 in order of first appearance, in the "
+        "format of INPUT, or the labels alone to a .npy file; may be INPUT itself; wants --cut or "
+        "--distance",
+    )
+    add(
+        "--z",
+        metavar="FILE",
+        type=Path,
+        help="write the linkage matrix, as SciPy has it, to a .npy file; its leaves are the rows "
+        "that take part, counted from 0",
+    )
+    add(
+        "--dendrogram",
+        metavar="FILE",
+        type=Path,
+        help="draw the tree to a .svg file, or by matplotlib (coterie[plot]) to a .png or .pdf "
+        "file; leaves are called by their row in INPUT, counted from 0",
+    )
+
+
 def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     about = "cluster the Palmer penguins and compare the clusters with the species"
     parser = commands.add_parser("demo", allow_abbrev=False, help=about, description=about + ".")
@@ -256,6 +354,12 @@ def _run_kmeans(options: argparse.Namespace) -> None:
 
 def _run_gmm(options: argparse.Namespace) -> None:
     from coterie.cli.gmm import run
+
+    run(options)
+
+
+def _run_linkage(options: argparse.Namespace) -> None:
+    from coterie.cli.linkage import run
 
     run(options)
 
