@@ -217,8 +217,8 @@ def _cut(job: LinkageJob, Z: NDArray[np.float64], notices: list[str]) -> Cut | N
             line = (below + above) / 2
         elif below == above:
             notices.append(
-                f"--cut {job.cut}: several merges have the height of the cut, {below:.6g}; those "
-                "that come first in the linkage matrix are done"
+                f"--cut {job.cut}: several merges have the height of the cut, {below:.6g}; not "
+                "all of them are done"
             )
         else:
             notices.append(
