@@ -112,13 +112,14 @@ def test_a_tree_that_is_one_leaf():
 
 
 def test_a_leaf_has_the_colour_of_its_own_link():
-    # Node 6 is at height 0 and at the place of leaf 1; the link above it is none of that leaf's.
-    Z = [[1, 2, 0, 2], [0, 5, 0, 3], [3, 4, 5, 2], [6, 7, 9, 5]]
+    # Six duplicates and one more: node 11, of height 0, stands at the place of leaf 2, and the link
+    # above it is not that leaf's.
+    pairs = [[0, 1, 0, 2], [2, 3, 0, 2], [4, 5, 0, 2]]
+    Z = [*pairs, [8, 9, 0, 4], [7, 10, 0, 6], [11, 6, 9, 7]]
     got = computed(Z, color_threshold=1)
-    assert got["icoord"][1] == [5, 5, 20, 20]
-    assert got["leaves_color_list"] == ["C1", "C1", "C1", "C0", "C0"]
-    Z = [[2, 3, 0, 2], [1, 5, 0, 3], [0, 6, 0, 4], [4, 7, 9, 5]]
-    assert computed(Z, color_threshold=1)["leaves_color_list"] == ["C0"] + ["C1"] * 4
+    assert got["icoord"][-1] == [25, 25, 65, 65]
+    assert got["leaves"][2] == 2
+    assert got["leaves_color_list"] == ["C1"] * 6 + ["C0"]
 
 
 # ---- what SciPy cannot do
@@ -214,7 +215,7 @@ def test_bad_options(options, error, words):
     ],
 )
 def test_what_is_no_tree_is_refused(Z):
-    with pytest.raises(ValueError, match=r"(?i)linkage"):
+    with pytest.raises(ValueError, match=r"Z|Linkage"):
         computed(Z)
 
 

@@ -218,8 +218,8 @@ def _add_tree(parser: argparse.ArgumentParser) -> None:
         "--cut",
         metavar="K",
         type=whole(1),
-        help="exactly K clusters: all merges but the last K - 1 are done; of merges of equal height, "
-        "too, as many as it takes",
+        help="exactly K clusters, also where heights are equal: all merges but the last K - 1 are "
+        "done",
     )
     cut.add_argument(
         "--distance",
