@@ -195,3 +195,33 @@ def tree_leaf_order(
     out: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def pairwise(
+    X: NDArray[np.float64], metric: str, out: NDArray[np.float64], n_threads: int
+) -> None: ...
+def linkage_points(
+    X: NDArray[np.float64],
+    method: str,
+    metric: str,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
+) -> None: ...
+def linkage_matrix(
+    X: NDArray[np.float64],
+    method: str,
+    metric: str,
+    angular: bool,
+    single_precision: bool,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
+) -> None: ...
+def linkage_condensed(
+    y: NDArray[np.float64],
+    n: int,
+    method: str,
+    single_precision: bool,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
+) -> None: ...
