@@ -264,6 +264,7 @@ def test_show_config(capsys):
 def test_public_names():
     assert sorted(coterie.__all__) == [
         "BayesianGaussianMixture",
+        "BisectingKMeans",
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
@@ -286,6 +287,7 @@ def test_public_names():
         "coterie._special",
         "coterie.anomaly",
         "coterie.bayesian_gmm",
+        "coterie.bisecting",
         "coterie.gmm",
         "coterie.kmeans",
         "coterie.selection",
