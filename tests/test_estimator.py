@@ -265,6 +265,7 @@ def test_public_names():
     assert sorted(coterie.__all__) == [
         "BayesianGaussianMixture",
         "BisectingKMeans",
+        "Diana",
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
@@ -288,6 +289,7 @@ def test_public_names():
         "coterie.anomaly",
         "coterie.bayesian_gmm",
         "coterie.bisecting",
+        "coterie.diana",
         "coterie.gmm",
         "coterie.kmeans",
         "coterie.selection",

@@ -16,7 +16,7 @@ void divide(const Array<double>& distances, Array<double> merges, Array<index> o
   const index n = order.size();
   if (n < 2) refuse("order", "room for two rows at least", n);
   const diana::Divisions out{out2d(merges, "merges", n - 1, 4), out1d(order, "order", n),
-                               out1d(cuts, "cuts", n - 1)};
+                             out1d(cuts, "cuts", n - 1)};
   const int team = threads1(n_threads);
   if (distances.ndim() == 1) {
     const Condensed condensed{in1d(distances, "distances", n * (n - 1) / 2), n};

@@ -53,12 +53,17 @@ struct Best {
 
 index blocks_of(index size, index block) { return (size + block - 1) / block; }
 
-void check(const Condensed&, index, index) {}
-void check(const Square& d, index i, index j) {
-  if (d(i, j) != d(j, i))
-    refuse("X", "a symmetric matrix of distances ((X + X.T) / 2 is one)", d(i, j), " at row ", i,
-           ", column ", j, " and ", d(j, i), " across");
-}
+// The most by which two entries of a symmetric matrix may differ, as a share of the largest: the
+// root of float32's precision, which is what |x|^2 - 2 xy + |y|^2 leaves of a small distance.
+constexpr double symmetric = 0x1p-11;
+
+struct Gap {
+  double size = 0;
+  index row = 0, column = 0;
+  void add(double gap, index i, index j) {
+    if (gap > size || (std::isnan(gap) && !std::isnan(size))) *this = {gap, i, j};
+  }
+};
 
 template <class Distances>
 class Diana {
@@ -87,6 +92,7 @@ class Diana {
     const double limit =
         std::numeric_limits<double>::max() / (static_cast<double>(n_) * static_cast<double>(n_));
     const double operations = static_cast<double>(n_) * static_cast<double>(n_);
+    std::vector<Gap> gaps(blocks_of(n_, row_block));
     threads::parallel_blocks(
         blocks_of(n_, row_block), threads::worth(operations, n_threads_), [&](index b, int) {
           const index begin = b * row_block, end = std::min(begin + row_block, n_);
@@ -95,13 +101,20 @@ class Diana {
             for (index i = begin; i < end; ++i) {
               const double x = d_(j, i);
               if (!(x >= 0 && x <= limit))
-                refuse("X", "finite distances >= 0 whose sums do not overflow", x, " between rows ",
-                       i, " and ", j);
-              check(d_, i, j);
+                refuse("X", "distances >= 0, no NaN or inf, whose sums do not overflow",
+                       x < 0 ? "Negative values in data: " : "", x, " between rows ", i, " and ",
+                       j);
+              gaps[b].add(d_.asymmetry(i, j), i, j);
               members_[i].stay.add(x);
               members_[i].reach = std::max(members_[i].reach, x);
             }
         });
+    double largest = 0;
+    for (const Member& m : members_) largest = std::max(largest, m.reach);
+    for (const Gap& gap : gaps)
+      if (!(gap.size <= symmetric * largest))
+        refuse("X", "a symmetric matrix of distances with zeros on the diagonal, no NaN or inf",
+               gap.size, " too much at row ", gap.row, ", column ", gap.column);
   }
 
   // The members from `begin` on form a cluster, whose number belongs at `id`.

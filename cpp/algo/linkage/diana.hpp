@@ -10,6 +10,8 @@
 //
 // Source: Kaufman & Rousseeuw, Finding Groups in Data, Wiley (1990), chapter 6.
 #pragma once
+#include <cmath>
+
 #include "../../base/view.hpp"
 
 namespace coterie::diana {
@@ -19,6 +21,7 @@ struct Condensed {
   const double* data;
   index n;
   index rows() const { return n; }
+  double asymmetry(index, index) const { return 0; }
   double operator()(index i, index j) const {
     if (i == j) return 0;
     const index low = i < j ? i : j, high = i < j ? j : i;
@@ -26,11 +29,17 @@ struct Condensed {
   }
 };
 
-// The same as a matrix, which must be symmetric; its diagonal is not read.
+// The same as a matrix: what lies above the diagonal counts, what lies below must agree and the
+// diagonal be zero, but for rounding.
 struct Square {
   View<double> matrix;
   index rows() const { return matrix.rows; }
-  double operator()(index i, index j) const { return i == j ? 0 : matrix.row(i)[j]; }
+  double asymmetry(index i, index j) const {
+    return std::abs(i == j ? matrix.row(i)[i] : matrix.row(i)[j] - matrix.row(j)[i]);
+  }
+  double operator()(index i, index j) const {
+    return i == j ? 0 : i < j ? matrix.row(i)[j] : matrix.row(j)[i];
+  }
 };
 
 // Written for n rows. The division of row t of `merges` makes two of cluster n + t; order gives the
