@@ -185,17 +185,16 @@ class BisectingKMeans(CenterModel):
         tree = Divisions(rows, weights, self, options)
         while len(tree.leaves) < k:
             tree.divide()
+        labels = tree.labels()
+        warn_if_fewer(labels, k)
         # All is known: from here on nothing can fail, so an aborted fit leaves no trace.
-        self.cluster_centers_, self.labels_ = (
-            np.array([leaf.center for leaf in tree.leaves]),
-            tree.labels(),
-        )
+        self.labels_ = labels
+        self.cluster_centers_ = np.array([leaf.center for leaf in tree.leaves])
         self.inertia_ = float(sum(leaf.inertia for leaf in tree.leaves))
         self._children = tree.children()
         self._pairs = np.array(tree.pairs, rows.dtype).reshape(k - 1, 2, rows.shape[1])
         self.linkage_matrix_ = _linkage(self._children, np.array(tree.heights))
         self._store_features(rows.shape[1], names)
-        warn_if_fewer(self.labels_, k)
         return rows
 
     def predict(self, X: ArrayLike) -> NDArray[np.int32]:
