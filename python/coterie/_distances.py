@@ -1,0 +1,114 @@
+"""Distances between rows in float64, from differences: of listed pairs, or of blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from coterie import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from coterie._core import Floats
+
+Metric: TypeAlias = str | Callable[..., Any]
+
+# scikit-learn's names for SciPy's metrics
+ALIASES = {"l2": "euclidean", "l1": "cityblock", "manhattan": "cityblock"}
+OWN = ("euclidean", "sqeuclidean", "cityblock", "cosine")
+BLOCK = 1 << 20  # numbers that are gathered at a time
+
+
+def metric_name(metric: Metric) -> str:
+    """Return SciPy's name of a metric, or '' for a callable."""
+    return ALIASES.get(metric, metric) if isinstance(metric, str) else ""
+
+
+def unit_rows(X: Floats) -> NDArray[np.float64]:
+    """Return the rows of X divided by their lengths."""
+    largest = np.abs(X).max(axis=1).astype(np.float64)
+    if not largest.all():
+        raise ValueError(
+            f"X: wanted rows other than zero for the metric 'cosine', "
+            f"got zero vectors, the first at row {int(largest.argmin())}"
+        )
+    rows: NDArray[np.float64] = X / largest[:, None]  # squares of what is left cannot overflow
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return rows
+
+
+def paired(
+    X: Floats, i: NDArray[np.int64], j: NDArray[np.int64], metric: Metric
+) -> NDArray[np.float64]:
+    """Return the distances between rows i[e] and j[e] of X, one for each e."""
+    name = metric_name(metric)
+    if name == "precomputed":
+        return np.asarray(X[i, j], dtype=np.float64)
+    out = np.empty(len(i))
+    if callable(metric):
+        for e in range(len(i)):
+            out[e] = metric(X[i[e]], X[j[e]])
+        return out
+    if name not in OWN:
+        raise ValueError(f"metric: wanted one of {', '.join(map(repr, OWN))}, got {metric!r}")
+    rows = unit_rows(X) if name == "cosine" else X
+    step = max(1, BLOCK // X.shape[1])
+    for begin in range(0, len(i), step):
+        part = slice(begin, begin + step)
+        apart = rows[i[part]].astype(np.float64, copy=False) - rows[j[part]]
+        if name == "cityblock":
+            out[part] = np.abs(apart).sum(axis=1)
+            continue
+        squares = np.einsum("ij,ij->i", apart, apart)
+        out[part] = np.sqrt(squares) if name == "euclidean" else squares
+    if name == "cosine":
+        out /= 2  # |u - v|^2 = 2 (1 - cos) for unit rows, without the cancellation
+    return out
+
+
+def between(
+    X: Floats, i: NDArray[np.int64], j: NDArray[np.int64], metric: Metric, n_threads: int
+) -> NDArray[np.float64]:
+    """Return the distances between rows i and rows j of X, shape (len(i), len(j))."""
+    if metric == "precomputed":
+        return np.asarray(X[np.ix_(i, j)], dtype=np.float64)
+    return cross(X[i], X[j], metric, n_threads)
+
+
+def cross(X: Floats, Y: Floats, metric: Metric, n_threads: int) -> NDArray[np.float64]:
+    """Return the distances between the rows of X and those of Y, shape (len(X), len(Y))."""
+    name = metric_name(metric)
+    out = np.empty((len(X), len(Y)))
+    if callable(metric):
+        for i, x in enumerate(X):
+            out[i] = [metric(x, y) for y in Y]
+        return out
+    if name not in OWN:
+        return _scipys(X, Y, name)
+    if name == "cityblock":
+        out[:] = 0
+        for x, y in zip(X.T.astype(np.float64), Y.T.astype(np.float64), strict=True):
+            out += np.abs(x[:, None] - y)
+        return out
+    x, y = (unit_rows(a) if name == "cosine" else a.astype(np.float64, "C") for a in (X, Y))
+    _core.distances(x, y, out, n_threads)
+    if name != "euclidean":
+        out *= out
+    if name == "cosine":
+        out /= 2
+    return out
+
+
+def _scipys(X: Floats, Y: Floats, name: str) -> NDArray[np.float64]:
+    try:
+        from scipy.spatial.distance import cdist
+    except ImportError as error:
+        raise ImportError(
+            f"metric: wanted SciPy for {name!r} between other rows than those of one array; "
+            "pip install 'coterie[sparse]'"
+        ) from error
+    out: NDArray[np.float64] = cdist(X, Y, name)
+    return out
