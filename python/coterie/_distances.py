@@ -27,15 +27,21 @@ def metric_name(metric: Metric) -> str:
     return ALIASES.get(metric, metric) if isinstance(metric, str) else ""
 
 
+def check_directions(X: Floats) -> None:
+    """Refuse rows of zeros, which have no cosine with any other."""
+    zero = ~X.any(axis=1)
+    if zero.any():
+        raise ValueError(
+            "X: wanted rows other than zero vectors for the metric 'cosine', "
+            f"got {np.count_nonzero(zero)}, the first at row {int(zero.argmax())}"
+        )
+
+
 def unit_rows(X: Floats) -> NDArray[np.float64]:
     """Return the rows of X divided by their lengths."""
-    largest = np.abs(X).max(axis=1).astype(np.float64)
-    if not largest.all():
-        raise ValueError(
-            f"X: wanted rows other than zero for the metric 'cosine', "
-            f"got zero vectors, the first at row {int(largest.argmin())}"
-        )
-    rows: NDArray[np.float64] = X / largest[:, None]  # squares of what is left cannot overflow
+    check_directions(X)
+    largest = np.abs(X).max(axis=1, keepdims=True).astype(np.float64)
+    rows: NDArray[np.float64] = X / largest  # squares of what is left cannot overflow
     rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
     return rows
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from coterie._constrained import constrained_tree
-from coterie._distances import metric_name, unit_rows
+from coterie._distances import check_directions, metric_name
 from coterie._validate import check_rows
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def tree(
 ) -> Tree:
     """Return children, heights and the number of components of the graph."""
     if metric == "cosine":
-        unit_rows(X)  # refuses rows that have no direction
+        check_directions(X)
     if graph is not None:
         return constrained_tree(X, graph, linkage, metric, n_clusters, n_threads)
     from coterie.hierarchy import linkage as linkage_matrix

@@ -146,6 +146,7 @@ default='ward'
     _heights: NDArray[np.float64]
     _nodes: list[int]
     _fitted: Floats
+    _measure: tuple[str, Metric]
 
     def __init__(
         self,
@@ -224,7 +225,7 @@ default='ward'
         self.children_, self._heights, self._nodes = children, heights, nodes
         self.n_clusters_, self.labels_ = stop, labels
         self.n_leaves_, self.n_connected_components_ = n_samples, n_components
-        self._fitted = rows
+        self._fitted, self._measure = rows, (options.linkage, options.metric)
         vars(self).pop("distances_", None)
         if options.threshold is not None or options.compute_distances:
             self.distances_ = heights
@@ -268,11 +269,12 @@ default='ward'
         rows = self._fitted_dense(X)
         n_threads = check_threads(self.n_threads)
         _core.moments(rows, None, n_threads)  # refuses what is not finite
+        linkage, metric = self._measure
         weights = np.ones(self.n_leaves_)
-        if self.linkage in ("weighted", "median"):
+        if linkage in ("weighted", "median"):
             weights = leaf_weights(self.children_, self.n_leaves_, self._nodes)
-        known = None if self.metric == "precomputed" else self._fitted
-        clusters = Clusters(known, self.labels_, weights, self.linkage, self.metric)
+        known = None if metric == "precomputed" else self._fitted
+        clusters = Clusters(known, self.labels_, weights, linkage, metric)
         return clusters.nearest(rows, n_threads)
 
     def plot_dendrogram(self, **options: Any) -> Any:
@@ -328,7 +330,7 @@ default='ward'
         if not isinstance(self.compute_full_tree, str):
             full = check_bool(self.compute_full_tree, "compute_full_tree")
         else:
-            check_option(self.compute_full_tree, "compute_full_tree", ("auto",), ", nor a bool")
+            check_option(self.compute_full_tree, "compute_full_tree", ("auto",), "; or a bool")
         if threshold is not None and full is False:
             raise ValueError(
                 "compute_full_tree: wanted True or 'auto' with a distance_threshold, got False"
