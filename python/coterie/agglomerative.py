@@ -111,8 +111,9 @@ default='ward'
     -----
     Without connectivity the cost is that of `coterie.hierarchy.linkage`, O(n_samples^2) distances
     or more. With a graph of e edges it is O(e log^2 e) for 'complete', 'average' and 'single';
-    'ward' measures all edges of every new cluster, each in O(n_features). Equal distances are
-    merged in the order of (smaller, larger) name, a cluster's name being the largest row in it.
+    'ward' looks at all edges of every new cluster, in O(n_features) each, as do the others where
+    many distances are equal. Equal distances are merged in the order of (smaller, larger) name, a
+    cluster's name being the largest row in it.
 
     Trees are those of scikit-learn where no distances are equal, and labels have the same numbers;
     but for 'single', where scikit-learn writes the two of a merge in the order in which its search

@@ -11,8 +11,9 @@
 // may fall from merge to merge.
 //
 // Every merge takes the smallest (distance, smaller name, larger name); a row's name is its number,
-// a cluster's the largest number in it. With e edges at most O(e log^2 e) operations, but for ward,
-// which measures all edges of a merged cluster anew.
+// a cluster's the largest number in it. With e edges that is O(e log^2 e) operations: of two
+// clusters the one with fewer edges hands them over. But ward measures all edges of a merged
+// cluster anew, and where many distances are equal the order of ties does, too, as names change.
 #pragma once
 #include <vector>
 
