@@ -300,8 +300,6 @@ default='ward'
         ImportError
             If matplotlib is not installed.
         """
-        from coterie.hierarchy import dendrogram
-
         self._require_fit()
         n_leaves = self.n_leaves_
         if len(self.children_) < n_leaves - 1:
@@ -309,6 +307,8 @@ default='ward'
                 "compute_full_tree: wanted True for a dendrogram, got a tree that stopped at "
                 f"{self.n_clusters_} clusters"
             )
+        from coterie.hierarchy import dendrogram
+
         sizes = np.ones(2 * n_leaves - 1)
         for merge, pair in enumerate(self.children_):
             sizes[n_leaves + merge] = sizes[pair].sum()
