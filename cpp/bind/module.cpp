@@ -47,4 +47,6 @@ PYBIND11_MODULE(_core, m) {
   bind::engine(m);
   bind::gmm(m);
   bind::kmeans(m);
+  bind::linkage_(m);
+  bind::tree(m);
 }

@@ -7,6 +7,7 @@
 #include "exact.hpp"
 #include "gauge.hpp"
 #include "gauss.hpp"
+#include "pairs.hpp"
 #include "scatter.hpp"
 #include "screen.hpp"
 #include "store.hpp"
@@ -51,12 +52,14 @@ constexpr Kernels<T> kernels() {
           exact_labelled<T>,
           accumulate<T>,
           moments<T>,
+          least_of<T>,
           gauge_fma<T>,
           gauge_tile<T>};
 }
 
 extern const Table table;
-constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>()};
+constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
+                         pair_kernels()};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA
