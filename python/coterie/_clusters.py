@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from coterie._distances import cross, metric_name, unit_rows
+from coterie._distances import cross
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from coterie._core import Floats
     from coterie._distances import Metric
 
-BLOCK = 1 << 22  # distances held at a time
+BLOCK = 1 << 22  # distances held at a time, but for
+ROWS = 16  # rows at least, so that arranging the members costs little beside
 CENTERED = ("ward", "centroid", "median")  # linkages that measure from a centre
-OF_ALL_ROWS = ("seuclidean", "mahalanobis")  # metrics with weights taken from the rows given
 
 
 def top_nodes(children: NDArray[np.intp], n_leaves: int, n_clusters: int) -> list[int]:
@@ -101,11 +101,8 @@ class Clusters:
                 f"metric: wanted one between rows for predict with linkage {linkage!r}, which "
                 "measures from the mean of rows, got 'precomputed'"
             )
-        if callable(metric) or metric in OF_ALL_ROWS:
-            raise ValueError(
-                "metric: wanted the name of one that needs two rows alone for predict, "
-                f"got {metric!r}"
-            )
+        if callable(metric):
+            raise ValueError(f"metric: wanted the name of one for predict, got {metric!r}")
         self.linkage, self.metric = linkage, metric
         self.order = np.argsort(labels, kind="stable")
         self.sizes = np.bincount(labels)
@@ -117,13 +114,11 @@ class Clusters:
             self.points = X[self.order].astype(np.float64, copy=False)
         if self.points is not None and linkage in CENTERED:
             self.points = np.add.reduceat(self.points * self.weights[:, None], self.starts)
-        if self.points is not None and metric_name(metric) == "cosine":
-            self.points = unit_rows(self.points)
 
     def nearest(self, X: Floats, n_threads: int) -> NDArray[np.intp]:
         """Return the number of the cluster nearest to each row of X, the lowest of equals."""
         out = np.empty(len(X), dtype=np.intp)
-        step = max(1, BLOCK // len(self.order if self.points is None else self.points))
+        step = max(ROWS, BLOCK // len(self.order if self.points is None else self.points))
         for begin in range(0, len(X), step):
             rows = X[begin : begin + step]
             if self.points is None:

@@ -19,6 +19,7 @@ Metric: TypeAlias = str | Callable[..., Any]
 # scikit-learn's names for SciPy's metrics
 ALIASES = {"l2": "euclidean", "l1": "cityblock", "manhattan": "cityblock"}
 OWN = ("euclidean", "sqeuclidean", "cityblock", "cosine")
+DIRECTED = ("cosine", "angular", "correlation")  # in units of pi the angle; of centred rows
 BLOCK = 1 << 20  # numbers that are gathered at a time
 
 
@@ -32,8 +33,8 @@ def check_directions(X: Floats) -> None:
     zero = ~X.any(axis=1)
     if zero.any():
         raise ValueError(
-            "X: wanted rows other than zero vectors for the metric 'cosine', "
-            f"got {np.count_nonzero(zero)}, the first at row {int(zero.argmax())}"
+            "X: wanted rows with a direction for metrics like 'cosine', "
+            f"got {np.count_nonzero(zero)} zero vectors, the first at row {int(zero.argmax())}"
         )
 
 
@@ -92,29 +93,15 @@ def cross(X: Floats, Y: Floats, metric: Metric, n_threads: int) -> NDArray[np.fl
         for i, x in enumerate(X):
             out[i] = [metric(x, y) for y in Y]
         return out
-    if name not in OWN:
-        return _scipys(X, Y, name)
-    if name == "cityblock":
-        out[:] = 0
-        for x, y in zip(X.T.astype(np.float64), Y.T.astype(np.float64), strict=True):
-            out += np.abs(x[:, None] - y)
-        return out
-    x, y = (unit_rows(a) if name == "cosine" else a.astype(np.float64, "C") for a in (X, Y))
-    _core.distances(x, y, out, n_threads)
-    if name != "euclidean":
-        out *= out
-    if name == "cosine":
-        out /= 2
+    x, y = directed(X, name), directed(Y, name)
+    _core.cross(x, y, "cosine" if name in DIRECTED else name, out, n_threads)
+    if name == "angular":
+        out[:] = np.arccos(np.clip(1 - out, -1, 1)) / np.pi
     return out
 
 
-def _scipys(X: Floats, Y: Floats, name: str) -> NDArray[np.float64]:
-    try:
-        from scipy.spatial.distance import cdist
-    except ImportError as error:
-        raise ImportError(
-            f"metric: wanted SciPy for {name!r} between other rows than those of one array; "
-            "pip install 'coterie[sparse]'"
-        ) from error
-    out: NDArray[np.float64] = cdist(X, Y, name)
-    return out
+def directed(X: Floats, name: str) -> NDArray[np.float64]:
+    """Return the rows of X in float64; of unit length where the metric sees directions alone."""
+    if name not in DIRECTED:
+        return np.ascontiguousarray(X, dtype=np.float64)
+    return unit_rows(X - X.mean(axis=1, keepdims=True) if name == "correlation" else X)

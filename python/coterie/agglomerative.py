@@ -110,10 +110,10 @@ default='ward'
     Notes
     -----
     Without connectivity the cost is that of `coterie.hierarchy.linkage`, O(n_samples^2) distances
-    or more. With a graph of e edges it is O(e log^2 e) for 'complete', 'average' and 'single';
-    'ward' looks at all edges of every new cluster, in O(n_features) each, as do the others where
-    many distances are equal. Equal distances are merged in the order of (smaller, larger) name, a
-    cluster's name being the largest row in it.
+    or more. With a graph of e edges it is O(e log e) for 'single', O(e log^2 e) for 'complete' and
+    'average'; 'ward' looks at all edges of every new cluster, in O(n_features) each, as do the two
+    where many distances are equal. Equal distances are merged in the order of (smaller, larger)
+    name, a cluster's name being the largest row in it; for 'single', of the two rows.
 
     Trees are those of scikit-learn where no distances are equal, and labels have the same numbers;
     but for 'single', where scikit-learn writes the two of a merge in the order in which its search
@@ -263,8 +263,8 @@ default='ward'
         NotFittedError
             Before `fit`.
         ValueError
-            If X is not finite or has other features than at fit; if the metric is a callable,
-            takes its weights from all rows, or is 'precomputed' where the linkage needs means.
+            If X is not finite or has other features than at fit; if the metric is a callable, or
+            'precomputed' where the linkage needs means.
         """
         self._require_fit()
         rows = self._fitted_dense(X)
@@ -309,12 +309,11 @@ default='ward'
             )
         from coterie.hierarchy import dendrogram
 
-        sizes = np.ones(2 * n_leaves - 1)
-        for merge, pair in enumerate(self.children_):
-            sizes[n_leaves + merge] = sizes[pair].sum()
-        return dendrogram(
-            np.column_stack([self.children_, self._heights, sizes[n_leaves:]]), **options
-        )
+        sizes = np.ones(n_leaves - 1)
+        Z = np.column_stack([self.children_, self._heights, sizes])
+        _core.tree_sizes(Z, sizes)
+        Z[:, 3] = sizes
+        return dendrogram(Z, **options)
 
     def _fitted_dense(self, X: object) -> Floats:
         refuse_sparse(X, self)

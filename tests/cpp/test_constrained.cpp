@@ -58,7 +58,6 @@ Problem problem(index n, index more, index values, std::uint64_t seed) {
 
 double joint(Constrained method, double a, double b, double n_a, double n_b) {
   if (method == Constrained::complete) return std::max(a, b);
-  if (method == Constrained::single) return std::min(a, b);
   return (n_a * a + n_b * b) / (n_a + n_b);
 }
 
@@ -107,8 +106,7 @@ Merges by_definition(const Problem& p, Constrained method, index n_clusters) {
 }  // namespace
 
 TEST(constrained, merges_are_those_of_the_definition) {
-  for (const auto method :
-       {Constrained::ward, Constrained::complete, Constrained::average, Constrained::single})
+  for (const auto method : {Constrained::ward, Constrained::complete, Constrained::average})
     for (const auto& [n, more, values] :
          {std::tuple<index, index, index>{2, 0, 2}, {30, 0, 3}, {30, 40, 2}, {40, 1000, 50}})
       for (std::uint64_t seed = 0; seed < 20; ++seed) {
@@ -122,6 +120,18 @@ TEST(constrained, merges_are_those_of_the_definition) {
         CHECK(found.children == wanted.children);
         CHECK(found.heights == wanted.heights);
       }
+}
+
+// The shortest edge first, of equal ones that of the lowest rows; edges within a cluster are idle.
+// rows.
+TEST(constrained, single_takes_edges_as_they_come) {
+  const std::vector<std::int32_t> a{0, 1, 2, 3, 0, 0}, b{1, 2, 3, 4, 4, 3};
+  const std::vector<double> lengths{1, 2, 1, 2, 2, 5};
+  const View<double> none{nullptr, 0, 0, 0};
+  const Merges found =
+      constrained({a.data(), b.data(), 6, 5}, Constrained::single, lengths.data(), none, 1);
+  CHECK(found.children == (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  CHECK(found.heights == (std::vector<double>{1, 1, 2, 2}));
 }
 
 TEST(constrained, a_table_of_pairs_survives_any_order_of_changes) {

@@ -4,6 +4,7 @@ import numpy as np
 
 
 def joint(linkage, a, b, n_a, n_b):
+    """The value of two edges that become one; single: with the rows of the edge."""
     if linkage == "average":
         return (n_a * a + n_b * b) / (n_a + n_b)
     return max(a, b) if linkage == "complete" else min(a, b)
@@ -18,17 +19,20 @@ def ward(rows, a, b):
 def agglomerate(lengths, linkage, rows=None):
     """Children and heights; lengths: {(i, j): distance} with i < j, a connected graph.
 
-    Each merge takes the least (distance, smaller name, larger name), a name being the largest row.
+    Each merge takes the least (distance, smaller name, larger name), a name being the largest row
+    of a cluster; for single the two rows of the edge.
     """
     n = 1 + max(j for _, j in lengths)
     members = {i: [i] for i in range(n)}  # by name, which is the largest member
     number = {i: i for i in range(n)}
-    edges = {frozenset(pair): d for pair, d in lengths.items()}
+    single = linkage == "single"
+    edges = {frozenset(pair): (d, *pair) if single else d for pair, d in lengths.items()}
     children, heights = [], []
     for merge in range(n, 2 * n - 1):
         if linkage == "ward":
             edges = {pair: ward(rows, *(members[c] for c in sorted(pair))) for pair in edges}
         height, a, b = min((d, *sorted(pair)) for pair, d in edges.items())
+        height = height[0] if single else height
         children.append(sorted((number[a], number[b])))
         heights.append(height)
         sizes = {c: len(members[c]) for c in (a, b)}

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "../../base/check.hpp"
 #include "../../base/interrupt.hpp"
@@ -12,6 +13,10 @@
 
 namespace coterie::linkage {
 namespace {
+
+[[noreturn]] void refuse_components() {
+  refuse("connectivity", "no more components than clusters", "more");
+}
 
 // Sums and means of clusters by slot, means padded with zeros to whole vectors.
 class Moments {
@@ -101,12 +106,11 @@ class Agglomeration {
       if (!(heap_.key(e) < now)) return e;
       heap_.set(e, now);
     }
-    refuse("connectivity", "no more components than clusters", "more");
+    refuse_components();
   }
   // Of the edges from `keep` and `drop` to one node, the value of both as one.
   double joint(double a, double b, index keep, index drop) const {
     if (method_ == Constrained::complete) return std::max(a, b);
-    if (method_ == Constrained::single) return std::min(a, b);
     const double n_a = cluster_[keep].size, n_b = cluster_[drop].size;
     return (n_a * a + n_b * b) / (n_a + n_b);
   }
@@ -149,12 +153,41 @@ class Agglomeration {
   index nodes_;
 };
 
+// Edges from the shortest on, ties by their rows; those within a cluster are passed over.
+Merges single(const Graph& g, const double* lengths, index n_clusters) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(g.edges));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](std::int32_t e, std::int32_t f) {
+    return EdgeKey{lengths[e], g.a[e], g.b[e]} < EdgeKey{lengths[f], g.a[f], g.b[f]};
+  });
+  Buffer<index> parent(2 * g.nodes);  // of rows and merges; a root is its own
+  for (index i = 0; i < parent.size(); ++i) parent[i] = i;
+  const auto root = [&](index i) {
+    for (; parent[i] != i; i = parent[i]) parent[i] = parent[parent[i]];
+    return i;
+  };
+  Merges out;
+  index number = g.nodes;
+  for (std::size_t at = 0; number < 2 * g.nodes - n_clusters; ++at) {
+    if (at == order.size()) refuse_components();
+    if (interrupt::pending()) throw Interrupted();
+    const std::int32_t e = order[at];
+    const index a = root(g.a[e]), b = root(g.b[e]);
+    if (a == b) continue;
+    out.children.insert(out.children.end(), {std::min(a, b), std::max(a, b)});
+    out.heights.push_back(lengths[e]);
+    parent[a] = parent[b] = number++;
+  }
+  return out;
+}
+
 }  // namespace
 
 Merges constrained(const Graph& graph, Constrained method, const double* lengths,
                    const View<double>& x, index n_clusters) {
   constexpr index most = std::numeric_limits<std::int32_t>::max() / 2;  // an edge has two ends
   if (graph.edges > most) refuse("connectivity", "at most 2^30 - 1 edges", graph.edges);
+  if (method == Constrained::single) return single(graph, lengths, n_clusters);
   return Agglomeration(graph, method, lengths, x).run(n_clusters);
 }
 

@@ -11,9 +11,10 @@
 // may fall from merge to merge.
 //
 // Every merge takes the smallest (distance, smaller name, larger name); a row's name is its number,
-// a cluster's the largest number in it. With e edges that is O(e log^2 e) operations: of two
-// clusters the one with fewer edges hands them over. But ward measures all edges of a merged
-// cluster anew, and where many distances are equal the order of ties does, too, as names change.
+// a cluster's the largest number in it; for single both are the rows of the edge. With e edges that
+// is O(e log^2 e) operations: of two clusters the one with fewer edges hands them over. But ward
+// measures all edges of a merged cluster anew, and where many distances are equal the order of ties
+// has complete and average look at them, too, as names change. single is Kruskal's algorithm.
 #pragma once
 #include <vector>
 
