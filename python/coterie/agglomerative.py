@@ -128,11 +128,11 @@ default='ward'
     Examples
     --------
     >>> import numpy as np
-    >>> X = np.array([[1.0, 2], [1, 4], [1, 0], [4, 2], [4, 4], [4, 0]])
+    >>> X = np.array([[1.0, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
     >>> model = AgglomerativeClustering().fit(X)
     >>> model.labels_
     array([1, 1, 1, 0, 0, 0])
-    >>> model.predict([[0, 0], [5, 3]])
+    >>> model.predict([[0, 0], [12, 3]])
     array([1, 0])
     """
 
