@@ -36,6 +36,20 @@ void pairwise(const View<double>& x, PairMetric metric, double* out, int n_threa
   });
 }
 
+void cross(const View<double>& x, const View<double>& y, PairMetric metric, double* out,
+           int n_threads) {
+  const Points points(y);
+  const auto distances = isa::table().pairs.distances[static_cast<int>(metric)];
+  const double work = static_cast<double>(x.rows) * static_cast<double>(y.rows);
+  const int team = threads::worth(work * static_cast<double>(x.cols + 2) / 4, n_threads);
+  threads::parallel_blocks(x.rows, team, [&](index i, int) {
+    thread_local std::vector<double> line;
+    line.resize(static_cast<std::size_t>(whole_panels(y.rows)));
+    distances(points.task(x.row(i), 0, y.rows), line.data());
+    std::copy_n(line.data(), y.rows, out + i * y.rows);
+  });
+}
+
 // distances: may be the row itself.
 template <class T>
 void Square<T>::finish(index i, const double* distances, bool angular, bool squared) {
