@@ -26,6 +26,15 @@ class MixtureCase(Case):
     covariance_type: str = "full"
 
 
+@dataclass(frozen=True)
+class LinkageCase(Case):
+    """Linkage of n rows; `goal` against whoever is best beside SciPy, `scipy` against SciPy."""
+
+    method: str = "single"
+    metric: str = "euclidean"
+    scipy: float = 0  # 0: SciPy cannot
+
+
 KMEANS = [
     Case("colour quantisation", 1_000_000, 3, 64, "float32", 10, 6),
     Case("weekly patterns", 1_300_000, 7, 32, "float32", 10, 4),
@@ -45,7 +54,29 @@ MIXTURES = [
     MixtureCase("full, float32", 200_000, 16, 10, "float32", 10, 60),
     MixtureCase("small", 500, 2, 3, "float64", 0, 20, repeat=20),
 ]
-ALL = KMEANS + SEEDING + MIXTURES
+LINKAGE = [
+    LinkageCase(f"{method}, 2,000", 2000, 10, 20, "float64", 0, 3, 5, method, scipy=8)
+    for method in ("single", "complete", "average", "ward", "centroid")
+]
+LINKAGE += [
+    LinkageCase(f"{method}, 10,000", 10_000, 10, 20, "float64", 0, goal, 1, method, scipy=scipy)
+    for method, goal, scipy in (
+        ("single", 6, 15),
+        ("complete", 3, 8),
+        ("average", 3, 8),
+        ("ward", 5, 25),
+        ("centroid", 5, 25),
+    )
+]
+LINKAGE += [
+    LinkageCase("ward, 25,000", 25_000, 10, 20, "float64", 0, 6, 1, "ward", scipy=60),
+    LinkageCase("single, 100,000", 100_000, 3, 20, "float64", 0, 8),
+    LinkageCase("single, 50,000", 50_000, 10, 20, "float64", 0, 5),
+    LinkageCase(
+        "cosine average, 20,000", 20_000, 128, 20, "float64", 0, 8, 1, "average", "cosine", 20
+    ),
+]
+ALL = KMEANS + SEEDING + MIXTURES + LINKAGE
 
 
 def data(case, shrink=1):

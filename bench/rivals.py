@@ -132,6 +132,30 @@ def daal4py_mixture(X, start, case, threads):
     return run
 
 
+def _linkage_like(module, function="linkage"):
+    """A contender that has `module`'s linkage; its answer is the sum of all heights."""
+
+    def contender(X, start, case, threads):
+        linkage = getattr(importlib.import_module(module), function)
+        options = {"n_threads": threads} if module.startswith("coterie") else {}
+        return lambda: float(linkage(X, case.method, case.metric, **options)[:, 2].sum())
+
+    return contender
+
+
+def hdbscan(X, start, case, threads):
+    """Boruvka on a kd-tree, without what HDBSCAN does with the tree."""
+    from hdbscan.hdbscan_ import _hdbscan_boruvka_kdtree
+
+    def run():
+        Z, _ = _hdbscan_boruvka_kdtree(
+            X, 1, 1.0, "euclidean", approx_min_span_tree=False, core_dist_n_jobs=threads
+        )
+        return float(Z[:, 2].sum())
+
+    return run
+
+
 def potential(X, centers):
     """Inertia of seeds on the first rows: cheap beside what is timed."""
     from coterie import kmeans_assign
@@ -144,10 +168,22 @@ MODULES = {
     "sklearnex": "sklearnex",
     "faiss": "faiss",
     "daal4py": "daal4py",
+    "scipy": "scipy",
+    "fastcluster": "fastcluster",
+    "fastcluster_vector": "fastcluster",
+    "hdbscan": "hdbscan",
 }
 LLOYD = {"coterie": coterie, "sklearn": sklearn, "sklearnex": sklearnex, "faiss": faiss}
 PLUS_PLUS = {"coterie": coterie_seeding, "sklearn": sklearn_seeding}
 MIXTURE = {"coterie": coterie_mixture, "sklearn": sklearn_mixture, "daal4py": daal4py_mixture}
+
+LINKAGE = {
+    "coterie": _linkage_like("coterie.hierarchy"),
+    "scipy": _linkage_like("scipy.cluster.hierarchy"),
+    "fastcluster": _linkage_like("fastcluster"),
+    "fastcluster_vector": _linkage_like("fastcluster", "linkage_vector"),
+    "hdbscan": hdbscan,
+}
 
 
 def installed(name):
@@ -156,6 +192,16 @@ def installed(name):
 
 
 def takes(name, case):
-    """Tell whether a contender is there and can do this job: oneDAL's EM has full covariances."""
-    able = name != "daal4py" or (case.iterations > 0 and case.covariance_type == "full")
+    """Tell whether a contender is there and can do this job in memory and minutes."""
+    able = True
+    if name == "daal4py":  # full covariances
+        able = case.iterations > 0 and case.covariance_type == "full"
+    elif name == "scipy":
+        able = case.scipy > 0
+    elif name == "fastcluster":  # a matrix
+        able = case.n <= 25_000
+    elif name == "fastcluster_vector":
+        able = case.method in ("single", "ward", "centroid")
+    elif name == "hdbscan":
+        able = case.method == "single"
     return able and installed(name)

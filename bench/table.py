@@ -1,7 +1,7 @@
 """Measure against the rivals that are installed and print a table of the README.
 
 pip install ".[bench]"
-python bench/table.py [kmeans|gmm] [--rounds 7] [--threads 2] [--only NAME] [--out FILE]
+python bench/table.py [kmeans|gmm|linkage] [--rounds 7] [--threads 2] [--only NAME] [--out FILE]
 """
 
 import argparse
@@ -22,6 +22,10 @@ PACKAGES = {
     "sklearnex": "scikit-learn-intelex",
     "faiss": "faiss-cpu",
     "daal4py": "daal4py",
+    "scipy": "scipy",
+    "fastcluster": "fastcluster",
+    "fastcluster_vector": "fastcluster",
+    "hdbscan": "hdbscan",
 }
 # What is measured: (cases, table of contenders), and the columns.
 ROOMS = {
@@ -30,6 +34,11 @@ ROOMS = {
         ("sklearn", "sklearnex", "faiss"),
     ),
     "gmm": ([(cases.MIXTURES, "MIXTURE")], ("sklearn", "daal4py")),
+    # SciPy has a goal of its own; "best" is the best of the others.
+    "linkage": (
+        [(cases.LINKAGE, "LINKAGE")],
+        ("scipy", "fastcluster", "fastcluster_vector", "hdbscan"),
+    ),
 }
 
 
@@ -38,8 +47,10 @@ def row(case, summary, columns):
     ours = summary["coterie"]
     cells = [case.name, f"{case.n:,} x {case.d}, {case.k}, {case.dtype}", f"{ours[0] * 1e3:.4g}"]
     cells += [f"{summary[name][2]:.2f}" if name in summary else "" for name in columns]
-    best = min((s[2] for name, s in summary.items() if name != "coterie"), default=float("nan"))
-    cells += [f"**{best:.2f}**", f"{case.goal:g}"]
+    apart = ("coterie", "scipy")
+    best = min((s[2] for name, s in summary.items() if name not in apart), default=float("nan"))
+    scipy = f" (SciPy: {case.scipy:g})" if getattr(case, "scipy", 0) else ""
+    cells += [f"**{best:.2f}**", f"{case.goal:g}{scipy}"]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -55,7 +66,7 @@ def check(case, summary):
 def heading(threads, columns):
     """What ran and what this machine can do, then the table's head."""
     config = _core.config()
-    packages = [PACKAGES[name] for name in columns]
+    packages = list(dict.fromkeys(PACKAGES[name] for name in columns))
     against = ", ".join(f"{p} {_version(p)}" for p in packages if _version(p))
     peaks = [f"{peak.fma_peak(dtype):.0f} GFLOP/s {dtype}" for dtype in ("float32", "float64")]
     return [

@@ -35,3 +35,24 @@ def replay(square, Z, method):
         root = np.sqrt if method in SQUARED else np.asarray
         heights.append([height, root(max(merged, 0)), root(max(least, 0))])
     return np.array(heights)
+
+
+def heights(square, method):
+    """The heights of all merges."""
+    n = len(square)
+    d = square.astype("float64") ** (2 if method in SQUARED else 1)
+    np.fill_diagonal(d, np.inf)
+    size, found = np.ones(n), []
+    for _ in range(n - 1):
+        i, j = divmod(int(d.argmin()), n)
+        merged = d[i, j]
+        for k in range(n):
+            if k in (i, j) or not np.isfinite(d[j, k]):
+                continue
+            p, q, r, s = RULES[method](size[i], size[j], size[k])
+            d[j, k] = p * d[i, k] + q * d[j, k] + r * merged + s * abs(d[i, k] - d[j, k])
+            d[k, j] = d[j, k]
+        size[j] += size[i]
+        d[i], d[:, i] = np.inf, np.inf
+        found.append(np.sqrt(merged) if method in SQUARED else merged)
+    return np.array(found)
