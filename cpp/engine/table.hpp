@@ -196,6 +196,7 @@ struct Table {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
+  void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
 };
 
 }  // namespace coterie

@@ -7,6 +7,7 @@
 #include "exact.hpp"
 #include "gauge.hpp"
 #include "gauss.hpp"
+#include "min_plus.hpp"
 #include "scatter.hpp"
 #include "screen.hpp"
 #include "store.hpp"
@@ -56,7 +57,8 @@ constexpr Kernels<T> kernels() {
 }
 
 extern const Table table;
-constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>()};
+constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
+                          min_plus<double>};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA
