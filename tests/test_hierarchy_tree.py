@@ -143,7 +143,12 @@ def spoiled(row, column, value):
         (spoiled(1, 0, -2), ValueError, "not negative, got -2 in row 1", False),
         (spoiled(1, 2, -2), ValueError, "none negative or NaN, got -2 in row 1", False),
         (spoiled(1, 3, -2), ValueError, "counts that are not negative", False),
-        (spoiled(1, 3, 5), ValueError, "at most 4 observations", False),
+        (
+            spoiled(1, 3, 5),
+            ValueError,
+            "no excessive observations in a cluster, at most 4, got 5",
+            False,
+        ),
         (spoiled(1, 1, 5), ValueError, "formed before they are joined, got 5 in row 1", False),
         (spoiled(1, 1, 2), ValueError, "joined once, got cluster 2 2 times", False),
         (spoiled(1, 1, 99), ValueError, "formed before they are joined, got 99", False),
@@ -167,11 +172,13 @@ def test_invalid_linkage(Z, error, message, scipys):
             function(Z)
 
 
-@pytest.mark.parametrize("Z", [GOOD, GOOD[:1], chain(50), random_tree(50), spoiled(2, 2, np.inf)])
+@pytest.mark.parametrize(
+    "Z", [GOOD, GOOD[:1], [[0.0, 1, -1, 9]], chain(50), random_tree(50), spoiled(2, 2, np.inf)]
+)
 def test_valid_linkage(Z):
     assert ours.is_valid_linkage(Z, throw=True) is True
-    assert ours.is_valid_linkage(Z.tolist())
-    assert scipy.is_valid_linkage(Z)
+    assert ours.is_valid_linkage(np.array(Z).tolist())
+    assert scipy.is_valid_linkage(np.array(Z))
 
 
 @pytest.mark.parametrize(
