@@ -8,14 +8,18 @@ import warnings
 import numpy as np
 import pytest
 from coterie import hierarchy as ours
-from hypothesis import given
-from hypothesis import strategies as st
 from reference import hierarchy as reference
 from tolerance import EPS, assert_within
 from trees import METHODS, chain, inverted, linked, random_tree
 
+pytest.importorskip("hypothesis")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 scipy = pytest.importorskip("scipy.cluster.hierarchy")
 squareform = pytest.importorskip("scipy.spatial.distance").squareform
+quietly = settings(max_examples=100, derandomize=True, deadline=None)
 kinds = pytest.mark.parametrize("kind", ["real", "ties"])
 methods = pytest.mark.parametrize("method", METHODS)
 sizes = pytest.mark.parametrize("n", [2, 3, 9, 60])
@@ -87,6 +91,7 @@ def test_equal_heights_are_not_inconsistent():
     np.testing.assert_array_equal(R[1:, 1], np.sqrt(0.5))
 
 
+@quietly
 @given(st.integers(2, 30), st.integers(0, 10**6))
 def test_trees_at_random(n, seed):
     Z = inverted(n, seed)
@@ -227,6 +232,7 @@ def test_correspond():
             ours.correspond(GOOD, Y)
 
 
+@quietly
 @given(st.lists(st.integers(0, 4), max_size=12), st.permutations(range(5)), st.booleans())
 def test_isomorphic(labels, renaming, joined):
     renamed = [renaming[label] for label in labels]
@@ -324,6 +330,7 @@ def test_a_long_chain_does_not_recurse():
 # --- disjoint sets
 
 
+@quietly
 @given(st.integers(1, 12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=20))
 def test_disjoint_sets_equal_scipys(n, merges):
     names = [f"element {i}" for i in range(n)]
