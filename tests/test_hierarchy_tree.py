@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from coterie import _core
 from coterie import hierarchy as ours
 from reference import hierarchy as reference
 from tolerance import EPS, assert_within
@@ -112,6 +113,14 @@ def test_same_bits_for_any_number_of_threads():
     Z = random_tree(3000)
     one = ours.cophenet(Z, n_threads=1)
     np.testing.assert_array_equal(ours.cophenet(Z, n_threads=5), one)
+    cutoffs = np.linspace(0, 3000, 40)
+    tables = [np.empty((len(Z), 4)) for _ in range(3)]
+    labels = [np.empty((40, 3000), dtype=np.int64) for _ in range(3)]
+    for n_threads, R, cuts in zip((1, 2, 5), tables, labels, strict=True):
+        _core.tree_inconsistency(Z, 4, R, n_threads)
+        _core.tree_cut(Z, Z[:, 2].copy(), cutoffs, cuts, n_threads)
+        np.testing.assert_array_equal(R, tables[0])
+        np.testing.assert_array_equal(cuts, labels[0])
 
 
 def test_what_is_converted_is_as_in_scipy():

@@ -80,7 +80,8 @@ class Ordering {
       largest = std::max(largest, tree.size[tree.left[t]] * tree.size[tree.right[t]]);
     t_ = Buffer<double>(largest);
     constexpr index kBand = 64;
-    threads::parallel_blocks((n_ + kBand - 1) / kBand, n_threads, [&](index band, int) {
+    const int team = threads::worth(static_cast<double>(largest), n_threads);
+    threads::parallel_blocks((n_ + kBand - 1) / kBand, team, [&](index band, int) {
       for (index p = band * kBand; p < std::min(n_, (band + 1) * kBand); ++p) {
         m_[p * n_ + p] = 0;
         for (index q = p + 1; q < n_; ++q) m_[p * n_ + q] = distance(p, q);
