@@ -264,6 +264,8 @@ def test_show_config(capsys):
 def test_public_names():
     assert sorted(coterie.__all__) == [
         "BayesianGaussianMixture",
+        "BisectingKMeans",
+        "Diana",
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
@@ -286,6 +288,8 @@ def test_public_names():
         "coterie._special",
         "coterie.anomaly",
         "coterie.bayesian_gmm",
+        "coterie.bisecting",
+        "coterie.diana",
         "coterie.gmm",
         "coterie.kmeans",
         "coterie.selection",

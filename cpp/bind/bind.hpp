@@ -7,9 +7,11 @@ namespace coterie::bind {
 
 namespace py = pybind11;
 
+void diana(py::module_& m);
 void engine(py::module_& m);
 void gmm(py::module_& m);
 void kmeans(py::module_& m);
+void linkage_(py::module_& m);  // the bare name is the namespace of the algorithm
 void tree(py::module_& m);
 
 }  // namespace coterie::bind

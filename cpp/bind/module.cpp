@@ -43,8 +43,10 @@ PYBIND11_MODULE(_core, m) {
   });
   m.def("config", bind::config);
   m.def("default_threads", threads::available);
+  bind::diana(m);
   bind::engine(m);
   bind::gmm(m);
   bind::kmeans(m);
+  bind::linkage_(m);
   bind::tree(m);
 }

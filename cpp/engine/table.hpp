@@ -145,6 +145,38 @@ struct SoftmaxTask {
   std::int32_t* labels;      // rows, out
 };
 
+// A point against `count` points in panels of eight (engine/leaf/pairs.hpp).
+struct PairTask {
+  const double* x;       // depth
+  const double* panels;  // ceil(count / 8) of depth x 8
+  std::int64_t depth, count;
+};
+struct PairNearestTask : PairTask {
+  std::int64_t first, self;  // the index of point 0; the point that does not count, from 0
+  double term;               // 1 / size or spread of the cluster at x
+  const double* terms;       // of the points, whole panels
+};
+struct PairLowerTask : PairTask {
+  std::int64_t id;         // of x
+  double* best;            // the points' nearest so far, whole panels; what is negative stays
+  std::int64_t* from;      // and whose distance that is
+  const std::int64_t* ids;  // of the points, or null
+  double* copy;            // where lowered values go as well, or null
+};
+
+enum class PairMetric { euclidean, sqeuclidean, cityblock, chebyshev, cosine, hamming, jaccard };
+constexpr int kPairMetrics = 7;
+
+// cosine: rows of unit length. `lower` takes euclidean as sqeuclidean.
+struct PairKernels {
+  void (*distances[kPairMetrics])(const PairTask&, double* out);
+  std::int64_t (*lower[kPairMetrics])(const PairLowerTask&);
+  void (*nearest_plain)(const PairNearestTask&, double& distance, std::int64_t& nearest);
+  void (*nearest_spread)(const PairNearestTask&, double& distance, std::int64_t& nearest);
+  void (*nearest_ward)(const PairNearestTask&, double& distance, std::int64_t& nearest);
+  void (*nearest_cosine)(const PairNearestTask&, double& distance, std::int64_t& nearest);
+};
+
 template <class T>
 struct Kernels {
   std::int64_t mr, nr, width;
@@ -187,6 +219,8 @@ struct Kernels {
   void (*accumulate)(const SumTask<T>&);
   void (*moments)(const SumTask<T>&, double* s1, double* s2);
 
+  std::int64_t (*least)(const T* values, std::int64_t count);  // engine/leaf/pairs.hpp
+
   // engine/leaf/gauge.hpp, for the benches
   T (*gauge_fma)(std::int64_t loops, const T* start);
   T (*gauge_tile)(std::int64_t loops, const T* x, const T* y, std::int64_t depth);
@@ -196,6 +230,7 @@ struct Table {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
+  PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
 };
 

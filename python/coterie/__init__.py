@@ -21,12 +21,16 @@ import numpy as _np
 from coterie._seeding import kmeans_plus_plus
 from coterie.anomaly import GaussianAnomalyDetector
 from coterie.bayesian_gmm import BayesianGaussianMixture
+from coterie.bisecting import BisectingKMeans
+from coterie.diana import Diana
 from coterie.gmm import GaussianMixture
 from coterie.kmeans import KMeans, kmeans_assign
 from coterie.selection import select_n_components
 
 __all__ = [
     "BayesianGaussianMixture",
+    "BisectingKMeans",
+    "Diana",
     "GaussianAnomalyDetector",
     "GaussianMixture",
     "KMeans",

@@ -82,6 +82,13 @@ def kmeans_parallel(
 def distances(X: Rows, centers: Floats, out: Floats, n_threads: int) -> None: ...
 def product(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
 def split_depth(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
+def diana(
+    distances: NDArray[np.float64],
+    merges: NDArray[np.float64],
+    order: NDArray[np.int64],
+    cuts: NDArray[np.int64],
+    n_threads: int,
+) -> None: ...
 def gauge(dtype: str, loops: int, depth: int) -> tuple[float, float]: ...
 
 Mixture: TypeAlias = tuple[
@@ -194,4 +201,34 @@ def tree_leaf_order(
     distances: NDArray[np.float64],
     out: NDArray[np.float64],
     n_threads: int,
+) -> None: ...
+def pairwise(
+    X: NDArray[np.float64], metric: str, out: NDArray[np.float64], n_threads: int
+) -> None: ...
+def linkage_points(
+    X: NDArray[np.float64],
+    method: str,
+    metric: str,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
+) -> None: ...
+def linkage_matrix(
+    X: NDArray[np.float64],
+    method: str,
+    metric: str,
+    angular: bool,
+    single_precision: bool,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
+) -> None: ...
+def linkage_condensed(
+    y: NDArray[np.float64],
+    n: int,
+    method: str,
+    single_precision: bool,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
 ) -> None: ...

@@ -94,8 +94,7 @@ def check_options(model: KMeans) -> Options:
     check_start(model.init)
     check_option(model.algorithm, "algorithm", ("lloyd",), SAME_AS_LLOYD)
     check_bool(model.copy_x, "copy_x")
-    verbose = int(model.verbose) if isinstance(model.verbose, (bool, np.bool_)) else model.verbose
-    verbose = check_int(verbose, "verbose", 0)
+    verbose = check_verbose(model.verbose)
     callback = model.callback
     if callback is not None and not callable(callback):
         raise TypeError(f"callback: wanted a callable or None, got {callback!r}")
@@ -107,6 +106,13 @@ def check_options(model: KMeans) -> Options:
         check_option(model.empty_cluster, "empty_cluster", EMPTY),
         check_threads(model.n_threads),
         Progress(callback, verbose) if verbose or callback is not None else None,
+    )
+
+
+def check_verbose(verbose: object) -> int:
+    """Return how much to print; a bool counts as an integer."""
+    return check_int(
+        int(verbose) if isinstance(verbose, (bool, np.bool_)) else verbose, "verbose", 0
     )
 
 
@@ -138,39 +144,52 @@ class Run(NamedTuple):
 
 def best_run(rows: Rows, weights: Weights, model: KMeans, options: Options) -> Run:
     """Return the run of lowest inertia; a later one must also differ in its clusters."""
-    core, k, n_threads = core_rows(rows), options.n_clusters, options.n_threads
-    mean, variance = _core.moments(core, weights, n_threads)  # refuses what is not finite
-    tol = options.tol * math.fsum(variance.tolist()) / len(variance)
+    k = options.n_clusters
+    moments = _core.moments(core_rows(rows), weights, options.n_threads)  # refuses non-finite X
+    tol = options.tol * math.fsum(moments[1].tolist()) / len(moments[1])
     random = check_random(model.random_state)
     progress, best = options.progress, None
     for _ in range(options.n_init):
-        centers = initial_centers(rows, model.init, k, weights, random, n_threads)
-        labels = np.empty(rows.shape[0], dtype=np.int32)
-        if progress is not None:
-            progress.start()
-        inertia, _n_iter, history = _core.kmeans_fit(
-            core,
-            weights,
-            mean,
-            variance,
-            centers,
-            labels,
-            options.max_iter,
-            tol,
-            options.empty_cluster,
-            n_threads,
-            progress,
-        )
-        if progress is not None:
-            progress.finish(float(history[-1, 1]), tol)
+        centers = initial_centers(rows, model.init, k, weights, random, options.n_threads)
+        run = run_from(centers, rows, weights, moments, tol, options)
         if best is None or (
-            inertia < best.inertia and not _same_clustering(labels, best.labels, k)
+            run.inertia < best.inertia and not _same_clustering(run.labels, best.labels, k)
         ):
-            best = Run(centers, labels, inertia, history)
+            best = run
         if progress is not None and progress.stopped:
             break
     assert best is not None  # n_init >= 1
     return best
+
+
+def run_from(
+    centers: Floats,
+    rows: Rows,
+    weights: Weights,
+    moments: tuple[NDArray[np.float64], NDArray[np.float64]],
+    tol: float,
+    options: Options,
+) -> Run:
+    """Run Lloyd's algorithm from `centers`, in place; `tol` is absolute."""
+    labels = np.empty(rows.shape[0], dtype=np.int32)
+    progress = options.progress
+    if progress is not None:
+        progress.start()
+    inertia, _n_iter, history = _core.kmeans_fit(
+        core_rows(rows),
+        weights,
+        *moments,
+        centers,
+        labels,
+        options.max_iter,
+        tol,
+        options.empty_cluster,
+        options.n_threads,
+        progress,
+    )
+    if progress is not None:
+        progress.finish(float(history[-1, 1]), tol)
+    return Run(centers, labels, inertia, history)
 
 
 def _same_clustering(a: NDArray[np.int32], b: NDArray[np.int32], k: int) -> bool:

@@ -9,13 +9,13 @@ nearest centre, then moves each centre to the weighted mean of its rows; neither
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coterie import _core
 from coterie._assign import assign, batch_step, centers_for, kmeans_assign, weighted_sum
-from coterie._estimator import Transformer
+from coterie._centers import CenterModel
 from coterie._lloyd import IterationInfo, best_run, check_options, warn_if_fewer
 from coterie._seeding import check_count, check_random, initial_centers
 from coterie._validate import (
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from coterie._core import Floats
     from coterie._seeding import Random, Start
     from coterie._validate import Rows
 
@@ -41,7 +40,7 @@ __all__ = ["KMeans", "kmeans_assign"]
 HISTORY = np.dtype([("inertia", np.float64), ("shift", np.float64)])
 
 
-class KMeans(Transformer):
+class KMeans(CenterModel):
     """k-means clustering by Lloyd's algorithm, with scikit-learn's interface.
 
     Parameters
@@ -128,12 +127,6 @@ class KMeans(Transformer):
            [ 1.,  2.]])
     """
 
-    _estimator_type: ClassVar[str] = "clusterer"
-    _accepts_sparse: ClassVar[bool] = True
-
-    cluster_centers_: Floats
-    labels_: NDArray[np.int32]
-    inertia_: float
     n_iter_: int
     history_: NDArray[Any]
     n_steps_: int
@@ -179,40 +172,6 @@ class KMeans(Transformer):
             k = len(self.cluster_centers_)
             self._counts = np.bincount(self.labels_, minlength=k).astype(np.float64)
         return self._counts
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.cluster_centers_)
-
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> KMeans:
-        """Find the clusters of X.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows to cluster, all finite. C-ordered float32 and float64 are not copied.
-        y : ignored
-            Only there for pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0, not all zero; None stands for ones.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If X, the weights or a parameter is not as described; the message names it.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If fewer than n_clusters clusters have rows, as when X has fewer distinct rows.
-        """
-        self._fit(X, sample_weight)
-        return self
 
     def _fit(self, X: object, sample_weight: object) -> Rows:
         options = check_options(self)
@@ -321,76 +280,3 @@ class KMeans(Transformer):
         threads = check_threads(self.n_threads)
         _core.kmeans_assign(core_rows(rows), centers, labels, None, threads)
         return labels
-
-    def transform(self, X: ArrayLike) -> Any:
-        """Return the Euclidean distance of every row to every centre.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows, all finite.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_clusters), or what `set_output` chose
-            Distances, in the dtype of X, in the unit of X.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ValueError
-            If X is not finite or has other features than at fit.
-        """
-        rows = self._fitted_rows(X)
-        _core.moments(core_rows(rows), None, check_threads(self.n_threads))
-        return self._wrapped(self._distances(rows), X)
-
-    def _distances(self, rows: Rows) -> Floats:
-        centers = centers_for(rows, self.cluster_centers_)
-        out: Floats = np.empty((rows.shape[0], len(centers)), dtype=rows.dtype)
-        _core.distances(core_rows(rows), centers, out, check_threads(self.n_threads))
-        return out
-
-    def fit_predict(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> NDArray[np.int32]:
-        """Fit, and return `labels_`. Arguments and errors are those of `fit`."""
-        return self.fit(X, sample_weight=sample_weight).labels_
-
-    def fit_transform(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> Any:
-        """Fit, and return the distances that `transform` yields. Arguments are those of `fit`."""
-        return self._wrapped(self._distances(self._fit(X, sample_weight)), X)
-
-    def score(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return minus the inertia of X: minus its weighted sum of squared distances.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows, all finite.
-        y : ignored
-            Only there for pipelines.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights >= 0, not all zero; None stands for ones.
-
-        Returns
-        -------
-        float
-            At most 0, higher is better. Divided by -n_samples it is the mean squared distance.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ValueError
-            If X is not finite or has other features than at fit.
-        """
-        rows = self._fitted_rows(X)
-        weights = check_weights(sample_weight, rows.shape[0])
-        _, sq_distances = assign(rows, self.cluster_centers_, check_threads(self.n_threads))
-        return -weighted_sum(sq_distances, weights)

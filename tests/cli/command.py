@@ -25,6 +25,10 @@ def gmm(run, path, *argv, k=2):
     return run("gmm", path, "--n-components", k, *argv)
 
 
+def linkage(run, path, *argv):
+    return run("linkage", path, *argv)
+
+
 def report(run, path, *argv, k=2, command=kmeans):
     code, out, err = command(run, path, "--json", *argv, k=k)
     assert code == 0, err
@@ -33,6 +37,12 @@ def report(run, path, *argv, k=2, command=kmeans):
 
 def gmm_report(run, path, *argv, k=2):
     return report(run, path, *argv, k=k, command=gmm)
+
+
+def linkage_report(run, path, *argv):
+    code, out, err = linkage(run, path, "--json", *argv)
+    assert code == 0, err
+    return json.loads(out)
 
 
 def rows_of(path):

@@ -30,6 +30,8 @@ from command import child, kmeans, refused
         (["gmm", "x.csv", "--n-components", "2", "--criterion", "x"], "--criterion"),
         (["gmm", "x.csv", "--n-components", "2", "--centers", "c.csv"], "--centers"),
         (["gmm", "x.csv", "--n-components", "2"], "x.csv: No such file"),
+        (["linkage", "x.csv"], "x.csv: No such file"),
+        (["linkage"], "INPUT"),
         (["demo", "extra"], "extra"),
     ],
 )
@@ -125,7 +127,7 @@ def test_a_closed_pipe_ends_quietly(argv):
 
 
 def test_help_and_version(run):
-    for command in ([], ["kmeans"], ["gmm"], ["demo"], ["info"]):
+    for command in ([], ["kmeans"], ["gmm"], ["linkage"], ["demo"], ["info"]):
         code, out, err = run(*command, "--help")
         assert (code, err) == (0, "")
         assert out.startswith("usage: coterie")
@@ -140,7 +142,9 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     loaded = {name.split(".")[0] for name in done.stderr.split()}
     assert "coterie" in loaded
-    assert loaded.isdisjoint({"pyarrow", "rich", "scipy", "sklearn", "pandas", "polars"})
+    assert loaded.isdisjoint(
+        {"matplotlib", "pyarrow", "rich", "scipy", "sklearn", "pandas", "polars"}
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])

@@ -8,6 +8,7 @@
 #include "gauge.hpp"
 #include "gauss.hpp"
 #include "min_plus.hpp"
+#include "pairs.hpp"
 #include "scatter.hpp"
 #include "screen.hpp"
 #include "store.hpp"
@@ -52,13 +53,14 @@ constexpr Kernels<T> kernels() {
           exact_labelled<T>,
           accumulate<T>,
           moments<T>,
+          least_of<T>,
           gauge_fma<T>,
           gauge_tile<T>};
 }
 
 extern const Table table;
 constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
-                          min_plus<double>};
+                         pair_kernels(), min_plus<double>};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA

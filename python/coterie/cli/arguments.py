@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from coterie.cli.streams import tell
+from coterie.cli.values import names, numbers, share, tolerance, whole
 from coterie.io.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["build_parser"]
 
@@ -46,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_kmeans(commands)
     _add_gmm(commands)
+    _add_linkage(commands)
     _add_demo(commands)
     _add_info(commands)
     return parser
@@ -65,7 +62,7 @@ def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--n-clusters",
         metavar="K",
         required=True,
-        type=_numbers(3, "2:12"),
+        type=numbers(3, "2:12"),
         help="number of clusters, or a range such as 2:12: every number of it is tried, and the "
         "one at the knee of the elbow curve is kept",
     )
@@ -110,7 +107,7 @@ def _add_gmm(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser.add_argument(
         "--tol",
         metavar="T",
-        type=_tolerance,
+        type=tolerance,
         default=1e-3,
         help="a start has converged when an iteration gains less log likelihood per row than this "
         "(default: 0.001)",
@@ -129,7 +126,7 @@ def _add_mixture(parser: argparse.ArgumentParser) -> None:
         "--n-components",
         metavar="K",
         required=True,
-        type=_numbers(2, "1:8"),
+        type=numbers(2, "1:8"),
         help="number of components, or a range such as 1:8: every number of it is tried, and the "
         "one of lowest --criterion is kept",
     )
@@ -166,9 +163,106 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     add(
         "--anomalies",
         metavar="SHARE",
-        type=_share,
+        type=share,
         help="call this share of the rows, above 0 and at most 0.5, those of lowest density, "
         "anomalies; also write columns 'log_density' and 'anomaly' (1 or 0)",
+    )
+
+
+def _add_linkage(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "linkage",
+        allow_abbrev=False,
+        help="cluster the rows of a file by a tree of merges",
+        description="Cluster the rows of a .csv, .tsv, .npy, .npz or .parquet file by "
+        "agglomeration: the two nearest clusters are merged until one is left. Heights are "
+        "distances of the scaled features.",
+        epilog=f"{COLUMNS} {CODES}",
+    )
+    _add_input(parser)
+    _add_tree(parser)
+    _add_columns(parser, "means are reported in original units")
+    _add_tree_files(parser)
+    _add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
+    _add_common(parser)
+    parser.set_defaults(run=_run_linkage)
+
+
+def _add_tree(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--method",
+        choices=("single", "complete", "average", "weighted", "centroid", "median", "ward"),
+        default="ward",
+        help="the distance of two clusters (default: %(default)s)",
+    )
+    add(
+        "--metric",
+        choices=(
+            "euclidean",
+            "sqeuclidean",
+            "cityblock",
+            "chebyshev",
+            "cosine",
+            "angular",
+            "correlation",
+            "hamming",
+            "jaccard",
+        ),
+        default="euclidean",
+        help="the distance of two rows (default: %(default)s, the only one for centroid, median "
+        "and ward)",
+    )
+    cut = parser.add_mutually_exclusive_group()
+    cut.add_argument(
+        "--cut",
+        metavar="K",
+        type=whole(1),
+        help="exactly K clusters, also where heights are equal: all merges but the last K - 1 are "
+        "done",
+    )
+    cut.add_argument(
+        "--distance",
+        metavar="T",
+        type=tolerance,
+        help="clusters within which no merge is higher than T",
+    )
+    add(
+        "--optimal-ordering",
+        action="store_true",
+        help="order the leaves so that neighbours are near; slow for many rows",
+    )
+    add(
+        "--dtype",
+        choices=("float32", "float64"),
+        help="precision of the distances while merging; float32 takes half the memory and may "
+        "swap merges of nearly equal height (default: that of the rows)",
+    )
+
+
+def _add_tree_files(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write the rows with a column 'cluster', from 0 in order of first appearance, in the "
+        "format of INPUT, or the labels alone to a .npy file; may be INPUT itself; wants --cut or "
+        "--distance",
+    )
+    add(
+        "--z",
+        metavar="FILE",
+        type=Path,
+        help="write the linkage matrix, as SciPy has it, to a .npy file; its leaves are the rows "
+        "that take part, counted from 0",
+    )
+    add(
+        "--dendrogram",
+        metavar="FILE",
+        type=Path,
+        help="draw the tree to a .svg file, or by matplotlib (coterie[plot]) to a .png or .pdf "
+        "file; leaves are called by their row in INPUT, counted from 0",
     )
 
 
@@ -200,7 +294,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 def _add_columns(parser: argparse.ArgumentParser, units: str) -> None:
     parser.add_argument(
-        "--features", metavar="A,B", type=_names, help="columns to use (default: all numeric)"
+        "--features", metavar="A,B", type=names, help="columns to use (default: all numeric)"
     )
     parser.add_argument(
         "--scale",
@@ -213,13 +307,13 @@ def _add_columns(parser: argparse.ArgumentParser, units: str) -> None:
 
 def _add_starts(parser: argparse.ArgumentParser, starts: str, max_iter: int) -> None:
     parser.add_argument(
-        "--seed", metavar="N", type=_whole(0, 2**32 - 1), default=0, help="random seed (default: 0)"
+        "--seed", metavar="N", type=whole(0, 2**32 - 1), default=0, help="random seed (default: 0)"
     )
-    parser.add_argument("--n-init", metavar="N", type=_whole(1), default=1, help=starts)
+    parser.add_argument("--n-init", metavar="N", type=whole(1), default=1, help=starts)
     parser.add_argument(
         "--max-iter",
         metavar="N",
-        type=_whole(1),
+        type=whole(1),
         default=max_iter,
         help="iterations of a start at most (default: %(default)s)",
     )
@@ -245,87 +339,8 @@ def _add_rows(parser: argparse.ArgumentParser, dropped: str) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
     parser.add_argument(
-        "--threads", metavar="N", type=_whole(1), help="threads (default: CPUs of this process)"
+        "--threads", metavar="N", type=whole(1), help="threads (default: CPUs of this process)"
     )
-
-
-# ---- values
-
-
-def _whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(
-                f"wanted a whole number from {least} to {most}, got {text!r}"
-            )
-        return value
-
-    return parse
-
-
-def _tolerance(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"wanted a number from 0 up, got {text!r}")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 0.5:
-        raise argparse.ArgumentTypeError(f"wanted a number above 0 and at most 0.5, got {text!r}")
-    return value
-
-
-def _numbers(least: int, example: str) -> Callable[[str], range]:
-    """Return what parses K to that number alone, and a range to its `least` or more numbers."""
-
-    def parse(text: str) -> range:
-        found = re.fullmatch(r"(\d{1,18})(?::(\d{1,18}))?", text, re.ASCII)
-        low = int(found[1]) if found else 0
-        if not found or low < 1:
-            raise argparse.ArgumentTypeError(
-                f"wanted a number from 1 up, or a range such as {example}, got {text!r}"
-            )
-        if not found[2]:
-            return range(low, low + 1)
-        numbers = range(low, int(found[2]) + 1)
-        if len(numbers) < least:
-            words = {2: "two", 3: "three"}
-            raise argparse.ArgumentTypeError(
-                f"wanted a range of at least {words[least]} numbers, low to high, such as "
-                f"{example}, got {text!r}"
-            )
-        return numbers
-
-    return parse
-
-
-def _names(text: str) -> list[str]:
-    import csv
-    import io
-
-    try:
-        # As a CSV header writes them: a name with a comma or a line end stands in quotes.
-        (cells,) = csv.reader(io.StringIO(text, newline=""), strict=True)
-    except (csv.Error, ValueError):
-        raise argparse.ArgumentTypeError(
-            f"wanted names of columns with commas between, got {text!r}"
-        ) from None
-    names = [name.strip() for name in cells]
-    if not any(names):
-        raise argparse.ArgumentTypeError(f"wanted names of columns, got {text!r}")
-    return names
 
 
 # ---- commands; imported when run, so that --help stays quick
@@ -339,6 +354,12 @@ def _run_kmeans(options: argparse.Namespace) -> None:
 
 def _run_gmm(options: argparse.Namespace) -> None:
     from coterie.cli.gmm import run
+
+    run(options)
+
+
+def _run_linkage(options: argparse.Namespace) -> None:
+    from coterie.cli.linkage import run
 
     run(options)
 

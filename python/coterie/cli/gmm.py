@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from coterie.cli.job import (
-    Job,
+    StartedJob,
     check_out,
     check_rows,
     facts,
@@ -19,11 +19,12 @@ from coterie.cli.job import (
     load,
     say,
     spread,
+    starts,
 )
 from coterie.cli.progress import Progress
 from coterie.cli.report import (
     Group,
-    Report,
+    StartedReport,
     as_json,
     as_text,
     counted,
@@ -49,7 +50,7 @@ __all__ = ["Anomalies", "Component", "GmmJob", "GmmReport", "fit_file", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GmmJob(Job):
+class GmmJob(StartedJob):
     """The options of one run."""
 
     n_components: range
@@ -127,6 +128,7 @@ def fit_file(job: GmmJob) -> GmmReport:
         )
         report = GmmReport(
             **facts(job, table, prepared, notices),
+            **starts(job),
             covariance_type=job.covariance_type,
             criterion=job.criterion,
             log_likelihood=float(scores.log_density.sum()),
@@ -286,7 +288,7 @@ def _write(
 
 
 @dataclass(kw_only=True)
-class GmmReport(Report):
+class GmmReport(StartedReport):
     """One run of ``coterie gmm``; likelihoods are those of the scaled features."""
 
     command: ClassVar[str] = "gmm"
@@ -320,7 +322,7 @@ class GmmReport(Report):
     def figures(self) -> dict[str, Any]:
         """Return the model's figures, a component at a time, and those of the candidates."""
         names = self.features
-        return {
+        return super().figures() | {
             "n_components": len(self.components),
             "covariance_type": self.covariance_type,
             "log_likelihood": self.log_likelihood,

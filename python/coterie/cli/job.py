@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Job",
+    "StartedJob",
+    "check_apart",
     "check_out",
     "check_rows",
     "facts",
@@ -34,9 +36,9 @@ __all__ = [
     "free_name",
     "free_names",
     "load",
-    "same_file",
     "say",
     "spread",
+    "starts",
 ]
 
 J = TypeVar("J", bound="Job")
@@ -49,8 +51,6 @@ class Job:
     input: Path
     features: list[str] | None = None
     scale: str = "standard"
-    seed: int = 0
-    n_init: int = 1
     out: Path | None = None
     missing: str = "error"
     header: str = "auto"
@@ -65,6 +65,14 @@ class Job:
     def alone(self) -> bool:
         """Whether the output is one array instead of the rows."""
         return self.out is not None and self.out.suffix.lower() == ".npy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedJob(Job):
+    """The options of a run that starts somewhere at random."""
+
+    seed: int = 0
+    n_init: int = 1
 
 
 # ---- before the work
@@ -82,8 +90,21 @@ def check_out(job: Job, alone: str = "labels") -> None:
         check_output("--out", job.out, (kind, ".npy"), why)
 
 
-def same_file(one: Path, other: Path) -> bool:
-    """Return whether both paths lead to one file."""
+def check_apart(job: Job, *outputs: tuple[str, Path | None]) -> None:
+    """Refuse an output, given with its option, that is the input, --out or one before it."""
+    before = [("--out", job.out)]
+    for option, path in outputs:
+        if path is not None:
+            if _same_file(path, job.input):
+                raise UsageError(f"{option} {path}: would replace the input")
+            for other, taken in before:
+                twice = taken is not None and _same_file(path, taken)
+                if twice and (path.is_file() or not path.exists()):  # /dev/null may be twice
+                    raise UsageError(f"{option} {path}: is the same file as {other}")
+        before.append((option, path))
+
+
+def _same_file(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
@@ -146,11 +167,14 @@ def facts(job: Job, table: Table, prepared: Prepared, notices: list[str]) -> dic
         "scale": job.scale,
         "shift": prepared.shift.tolist(),
         "divide": prepared.divide.tolist(),
-        "seed": job.seed,
-        "n_init": job.n_init,
         "out": str(job.out) if job.out is not None else None,
         "notices": notices,
     }
+
+
+def starts(job: StartedJob) -> dict[str, Any]:
+    """Return the further fields of a report on a run that starts somewhere at random."""
+    return {"seed": job.seed, "n_init": job.n_init}
 
 
 def free_names(

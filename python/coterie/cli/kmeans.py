@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from coterie.cli.groups import group_means
 from coterie.cli.job import (
-    Job,
+    StartedJob,
+    check_apart,
     check_out,
     check_rows,
     facts,
@@ -17,14 +19,14 @@ from coterie.cli.job import (
     free_name,
     free_names,
     load,
-    same_file,
     say,
     spread,
+    starts,
 )
 from coterie.cli.progress import Progress
 from coterie.cli.report import (
     Group,
-    Report,
+    StartedReport,
     as_json,
     as_text,
     counted,
@@ -35,7 +37,6 @@ from coterie.cli.report import (
 from coterie.cli.streams import tell
 from coterie.cli.sweep import knee
 from coterie.io import READABLE, Outputs, check_output, write_columns
-from coterie.io.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +53,7 @@ CENTERS = (".csv", ".npy", ".parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class KMeansJob(Job):
+class KMeansJob(StartedJob):
     """The options of one run."""
 
     n_clusters: range
@@ -100,6 +101,7 @@ def cluster_file(job: KMeansJob) -> tuple[KMeansReport, NDArray[np.int32]]:
         model = _fit(job, prepared, chosen, progress, [] if points else notices)
         report = KMeansReport(
             **facts(job, table, prepared, notices),
+            **starts(job),
             inertia=float(model.inertia_),
             n_iter=int(model.n_iter_),
             clusters=_clusters(prepared, model),
@@ -118,11 +120,7 @@ def _check_centers(job: KMeansJob) -> None:
     if job.centers is None or job.input.suffix.lower() not in READABLE:
         return
     check_output("--centers", job.centers, CENTERS, "one of " + ", ".join(CENTERS))
-    if same_file(job.centers, job.input):
-        raise UsageError(f"--centers {job.centers}: would replace the input")
-    twice = job.out is not None and same_file(job.centers, job.out)
-    if twice and (job.centers.is_file() or not job.centers.exists()):  # /dev/null may be twice
-        raise UsageError(f"--centers {job.centers}: is the same file as --out")
+    check_apart(job, ("--centers", job.centers))
 
 
 def _fit(
@@ -154,9 +152,7 @@ def _clusters(prepared: Prepared, model: KMeans) -> list[Cluster]:
     k = len(model.cluster_centers_)
     sizes = np.bincount(model.labels_, minlength=k)
     near = model.cluster_centers_.astype(np.float64)
-    with np.errstate(all="ignore"):
-        # From the centres on: sums of large numbers lose digits, those of differences do not.
-        means = near + _sums(prepared.X, model.labels_, near) / sizes[:, None]
+    means = group_means(prepared.X, model.labels_, near)
     means, centers = prepared.original(means), prepared.original(near)
     # A centre that is the mean but for the rounding of its long sum is the mean.
     noise = (4e-7 if prepared.X.dtype == np.float32 else 1e-12) * prepared.reach
@@ -166,20 +162,6 @@ def _clusters(prepared: Prepared, model: KMeans) -> list[Cluster]:
         Cluster(size=size, share=size / rows, mean=mean, center=center)
         for size, mean, center in zip(sizes.tolist(), means.tolist(), centers.tolist(), strict=True)
     ]
-
-
-def _sums(
-    X: NDArray[Any], labels: NDArray[np.int32], centers: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return each cluster's sum of rows less its centre, (k, d), a block of rows at a time."""
-    sums = np.zeros(centers.shape)
-    for start in range(0, len(X), 4096):
-        some = labels[start : start + 4096]
-        order = np.argsort(some, kind="stable")
-        present, first = np.unique(some[order], return_index=True)
-        block = X[start : start + 4096][order] - centers[some[order]]
-        sums[present] += np.add.reduceat(block, first, axis=0)
-    return sums
 
 
 # ---- outputs
@@ -221,7 +203,7 @@ def _write_centers(file: Any, path: Path, report: KMeansReport) -> None:
 
 
 @dataclass(kw_only=True)
-class KMeansReport(Report):
+class KMeansReport(StartedReport):
     """One run of ``coterie kmeans``."""
 
     command: ClassVar[str] = "kmeans"
@@ -241,7 +223,7 @@ class KMeansReport(Report):
     def figures(self) -> dict[str, Any]:
         """Return the model's figures, a cluster at a time, and the curve."""
         names = self.features
-        return {
+        return super().figures() | {
             "n_clusters": len(self.clusters),
             "inertia": self.inertia,
             "J": self.mean_inertia,

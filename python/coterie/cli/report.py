@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Group",
     "Report",
+    "StartedReport",
     "as_json",
     "as_text",
     "counted",
@@ -56,8 +57,6 @@ class Report:
     scale: str
     shift: list[float]
     divide: list[float]
-    seed: int
-    n_init: int
     out: str | None
     notices: list[str]
 
@@ -72,6 +71,18 @@ class Report:
     def files(self) -> list[tuple[str, str | None]]:
         """Return what may have been written, and where."""
         raise NotImplementedError
+
+
+@dataclass(kw_only=True)
+class StartedReport(Report):
+    """What a run says that starts somewhere at random."""
+
+    seed: int
+    n_init: int
+
+    def figures(self) -> dict[str, Any]:
+        """Return where it started; a command adds what it found."""
+        return {"seed": self.seed, "n_init": self.n_init}
 
 
 # ---- JSON
@@ -101,8 +112,6 @@ def _plain(report: Report) -> dict[str, Any]:
         "left_out": [{"column": name, "reason": why} for name, why in report.left_out],
         "scale": report.scale,
         "scaling": scaling,
-        "seed": report.seed,
-        "n_init": report.n_init,
         **report.figures(),
         "out": report.out,
         "notices": report.notices,

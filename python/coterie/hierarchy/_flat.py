@@ -151,7 +151,8 @@ def fclusterdata(
     >>> fclusterdata([[0.0, 0], [0, 1], [9, 9], [9, 8]], 2, criterion="maxclust")
     array([1, 1, 2, 2], dtype=int32)
     """
-    from coterie.hierarchy._linkage import linkage, pdist
+    from coterie.hierarchy._linkage import linkage
+    from coterie.hierarchy._pairs import pdist
 
     rows = np.asarray(X, dtype=np.float64)
     if rows.ndim != 2:

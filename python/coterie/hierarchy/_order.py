@@ -91,7 +91,7 @@ def optimal_leaf_ordering(
 def _distances(
     rows: NDArray[np.float64], metric: str, n_threads: int | None
 ) -> NDArray[np.float64]:
-    from coterie.hierarchy._linkage import pdist
+    from coterie.hierarchy._pairs import pdist
 
     if (
         rows.shape[0] == rows.shape[1]

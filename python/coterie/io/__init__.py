@@ -136,7 +136,7 @@ def write_columns(
     outputs : Outputs, optional
         The files it is to appear with; by default it appears by itself.
     """
-    only = path.suffix.lower() == ".npy"
+    only = ".npy" in (path.suffix.lower(), table.kind)  # a device has no ending of its own
     create = atomic if outputs is None else outputs.open
     with create(path, text=table.kind in (".csv", ".tsv") and not only) as file:
         if only:

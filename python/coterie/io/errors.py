@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CommandError", "InputError", "OutputError", "UsageError", "one_line"]
+__all__ = [
+    "CommandError",
+    "InputError",
+    "MissingPackageError",
+    "OutputError",
+    "UsageError",
+    "one_line",
+]
 
 
 class CommandError(Exception):
@@ -27,6 +34,12 @@ class OutputError(CommandError):
     """A result cannot be written."""
 
     kind = "output"
+
+
+class MissingPackageError(CommandError):
+    """An optional package is wanted and not installed."""
+
+    kind = "missing-package"
 
 
 def one_line(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coterie.io.errors import CommandError, InputError
+from coterie.io.errors import InputError, MissingPackageError
 from coterie.io.table import Column, Fingerprint, Table, absent, unique_names
 
 if TYPE_CHECKING:
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["need_pyarrow", "read_parquet"]
-
-
-class MissingPackageError(CommandError):
-    """An optional package is wanted and not installed."""
-
-    kind = "missing-package"
 
 
 def need_pyarrow(path: Path) -> None:

@@ -1,0 +1,234 @@
+// Linkage on a square matrix of distances.
+//
+// Reducible methods: rounds of reciprocal nearest neighbours. Each row is its own affair: a row that
+// stays replaces, pair by pair in the order of their keys, the entries of the two by that of their
+// union; the row of a new cluster comes from the two rows, after the earlier pairs and before the
+// later ones. So every entry is what merging one pair at a time gives, bit for bit, and no column is
+// walked. Dead columns are infinite until a quarter of them are dead and rows close up.
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+#include "../../base/check.hpp"
+#include "../../base/interrupt.hpp"
+#include "../../base/threads.hpp"
+#include "../../engine/isa.hpp"
+#include "square.hpp"
+#include "update.hpp"
+
+namespace coterie::linkage {
+namespace {
+
+constexpr index kRows = 8;  // a task
+
+template <class T, Method method>
+class Rounds {
+ public:
+  Rounds(Square<T>& d, int n_threads)
+      : d_(d), n_threads_(n_threads), columns_(d.n), slots_(d.n), near_(d.n, -1), partner_(d.n, -1) {
+    for (index i = 0; i < d.n; ++i) slots_[i] = {i, i, 1.0, T(0)};
+    merges_.reserve(static_cast<std::size_t>(d.n - 1));
+  }
+
+  std::vector<Merge> run(const Progress& progress) {
+    each_row([&](index i, int) { search(i); });
+    for (index left = d_.n; left > 1;) {
+      find_pairs();
+      each_row([&](index i, int thread) { renew(i, thread); });
+      for (const Joint& p : pairs_) {
+        slots_[p.high].size += slots_[p.low].size;
+        slots_[p.low].row = -1;
+        partner_[p.low] = partner_[p.high] = -1;
+      }
+      left -= static_cast<index>(pairs_.size());
+      if (4 * left < 3 * columns_) close_up();
+      if (interrupt::pending()) throw Interrupted();
+      if (progress) progress(static_cast<index>(merges_.size()));
+    }
+    return std::move(merges_);
+  }
+
+ private:
+  struct Slot {
+    index row, id;  // of the matrix, -1 where the cluster is no more; its last point
+    double size;
+    T distance;  // to the nearest
+  };
+  struct Joint {
+    index low, high;  // slots
+    Pair pair;
+  };
+  static constexpr T kInfinity = std::numeric_limits<T>::infinity();
+
+  template <class F>
+  void each_row(const F& f) {
+    const double work = static_cast<double>(columns_) * static_cast<double>(columns_) / 4;
+    const int team = threads::worth(work, n_threads_);
+    scratch_.resize(static_cast<std::size_t>(team));
+    threads::parallel_blocks((columns_ + kRows - 1) / kRows, team, [&](index b, int thread) {
+      for (index i = b * kRows; i < std::min(columns_, (b + 1) * kRows); ++i)
+        if (slots_[i].row >= 0) f(i, thread);
+    });
+  }
+
+  void search(index i) {
+    const T* row = d_.row(slots_[i].row);
+    near_[i] = isa::kernels<T>().least(row, columns_);  // -1: the last one, or an overflow
+    slots_[i].distance = near_[i] < 0 ? kInfinity : row[near_[i]];
+  }
+
+  void find_pairs() {
+    pairs_.clear();
+    for (index i = 0; i < columns_; ++i) {
+      const index j = near_[i];
+      if (slots_[i].row < 0) continue;
+      if (j < 0) refuse("y", "finite distances", "an overflow");
+      if (j < i || near_[j] != i) continue;
+      pairs_.push_back({i, j, {double(slots_[i].distance), slots_[i].size, slots_[j].size}});
+    }
+    if (pairs_.empty()) refuse("y", "distances of which the least can be told", "none");
+    std::sort(pairs_.begin(), pairs_.end(), [](const Joint& a, const Joint& b) {
+      return std::tie(a.pair.apart, a.low, a.high) < std::tie(b.pair.apart, b.low, b.high);
+    });
+    for (std::size_t m = 0; m < pairs_.size(); ++m) {
+      const Joint& p = pairs_[m];
+      partner_[p.low] = partner_[p.high] = static_cast<index>(m);
+      merges_.push_back({p.pair.apart, slots_[p.low].id, slots_[p.high].id});
+    }
+  }
+
+  // The entries of pairs [first, last) in a row whose cluster has n points.
+  void replace(T* row, double n, index first, index last) const {
+    for (index m = first; m < last; ++m) {
+      const Joint& p = pairs_[m];
+      row[p.high] = T(update<method>(row[p.low], row[p.high], p.pair, n));
+      row[p.low] = kInfinity;
+    }
+  }
+
+  void renew(index i, int thread) {
+    const index own = partner_[i], count = static_cast<index>(pairs_.size());
+    T* row = d_.row(slots_[i].row);
+    if (own >= 0) {
+      if (pairs_[own].high == i) unite(own, thread);
+      return;
+    }
+    replace(row, slots_[i].size, 0, count);
+    if (partner_[near_[i]] >= 0) return search(i);
+    // Reducible: none came nearer, but for rounding.
+    for (const Joint& p : pairs_)
+      if (row[p.high] < slots_[i].distance) slots_[i].distance = row[p.high], near_[i] = p.high;
+  }
+
+  void unite(index own, int thread) {
+    const Joint& p = pairs_[own];
+    const index count = static_cast<index>(pairs_.size());
+    T *low = d_.row(slots_[p.low].row), *high = d_.row(slots_[p.high].row);
+    replace(low, p.pair.n_low, 0, own);
+    replace(high, p.pair.n_high, 0, own);
+    std::vector<double>& sizes = scratch_[thread];
+    if (method == Method::ward) {
+      sizes.resize(static_cast<std::size_t>(columns_));
+      for (index j = 0; j < columns_; ++j) sizes[j] = slots_[j].size;
+      for (index m = 0; m < own; ++m) sizes[pairs_[m].high] += sizes[pairs_[m].low];
+    }
+    const double* n_other = sizes.data();
+    for (index j = 0; j < columns_; ++j)
+      high[j] = T(update<method>(low[j], high[j], p.pair, method == Method::ward ? n_other[j] : 0));
+    high[p.low] = high[p.high] = kInfinity;
+    replace(high, p.pair.n_low + p.pair.n_high, own + 1, count);
+    search(p.high);
+  }
+
+  void close_up() {
+    std::vector<index> to(static_cast<std::size_t>(columns_), -1), kept;
+    for (index i = 0; i < columns_; ++i)
+      if (slots_[i].row >= 0) to[i] = static_cast<index>(kept.size()), kept.push_back(i);
+    each_row([&](index i, int) {
+      T* row = d_.row(slots_[i].row);
+      for (std::size_t j = 0; j < kept.size(); ++j) row[j] = row[kept[j]];
+    });
+    for (std::size_t j = 0; j < kept.size(); ++j) {
+      slots_[j] = slots_[kept[j]];
+      near_[j] = near_[kept[j]] >= 0 ? to[near_[kept[j]]] : -1;
+      partner_[j] = -1;
+    }
+    columns_ = static_cast<index>(kept.size());
+  }
+
+  Square<T>& d_;
+  const int n_threads_;
+  index columns_;
+  std::vector<Slot> slots_;
+  std::vector<index> near_, partner_;  // slot of the nearest; the pair a slot belongs to
+  std::vector<Joint> pairs_;
+  std::vector<Merge> merges_;
+  std::vector<std::vector<double>> scratch_;
+};
+
+// One merge at a time, for methods that are not reducible; every row knows its nearest.
+template <class T, Method method>
+void in_order(Square<T>& d, const Progress& progress, double* z) {
+  const index n = d.n;
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  const auto least = isa::kernels<T>().least;
+  std::vector<index> ids(n), near(n);
+  std::vector<double> sizes(n, 1.0);
+  std::vector<T> best(n);
+  const auto search = [&](index i) {
+    near[i] = least(d.row(i), n);
+    best[i] = near[i] < 0 ? infinity : d.row(i)[near[i]];
+  };
+  for (index i = 0; i < n; ++i) ids[i] = i, search(i);
+  for (index t = 0; t < n - 1; ++t) {
+    const index a = least(best.data(), n);
+    if (a < 0) refuse("y", "finite distances", "an overflow");
+    const index i = std::min(a, near[a]), j = std::max(a, near[a]);
+    const Pair pair{double(best[a]), sizes[i], sizes[j]};
+    double* out = z + 4 * t;
+    out[0] = static_cast<double>(std::min(ids[i], ids[j]));
+    out[1] = static_cast<double>(std::max(ids[i], ids[j]));
+    out[2] = std::sqrt(pair.apart);
+    out[3] = sizes[j] = sizes[i] + sizes[j];
+    ids[j] = n + t, ids[i] = -1, best[i] = infinity;
+    for (index k = 0; k < n; ++k) {
+      if (ids[k] < 0 || k == j) continue;
+      T* row = d.row(k);
+      row[j] = d.row(j)[k] = T(update<method>(row[i], row[j], pair, sizes[k]));
+      row[i] = infinity;
+      if (near[k] == i || near[k] == j) search(k);
+      else if (row[j] < best[k] || (row[j] == best[k] && j < near[k])) best[k] = row[j], near[k] = j;
+    }
+    d.row(j)[i] = infinity;
+    search(j);
+    if (interrupt::pending()) throw Interrupted();
+    if (progress && t % 256 == 255) progress(t + 1);
+  }
+}
+
+}  // namespace
+
+template <class T>
+std::vector<Merge> merge_matrix(Square<T>& d, Method method, int n_threads, const Progress& progress) {
+  switch (method) {
+    case Method::complete: return Rounds<T, Method::complete>(d, n_threads).run(progress);
+    case Method::average: return Rounds<T, Method::average>(d, n_threads).run(progress);
+    case Method::weighted: return Rounds<T, Method::weighted>(d, n_threads).run(progress);
+    case Method::ward: return Rounds<T, Method::ward>(d, n_threads).run(progress);
+    default: refuse("method", "complete, average, weighted or ward", "another");
+  }
+}
+
+template <class T>
+void merge_matrix_in_order(Square<T>& d, Method method, const Progress& progress, double* z) {
+  if (method == Method::centroid) in_order<T, Method::centroid>(d, progress, z);
+  else in_order<T, Method::median>(d, progress, z);
+}
+
+#define COTERIE_INSTANTIATE(T)                                                                 \
+  template std::vector<Merge> merge_matrix<T>(Square<T>&, Method, int, const Progress&);       \
+  template void merge_matrix_in_order<T>(Square<T>&, Method, const Progress&, double*);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::linkage

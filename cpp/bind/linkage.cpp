@@ -1,0 +1,138 @@
+#include "../algo/linkage/linkage.hpp"
+
+#include <algorithm>
+
+#include "../algo/linkage/square.hpp"
+#include "bind.hpp"
+#include "convert.hpp"
+
+namespace coterie::bind {
+namespace {
+
+using linkage::Merge;
+using linkage::Method;
+using linkage::Progress;
+
+Method method_of(const std::string& name) {
+  constexpr const char* names[] = {"single",   "complete", "average", "weighted",
+                                   "centroid", "median",   "ward"};
+  for (int m = 0; m < 7; ++m)
+    if (name == names[m]) return static_cast<Method>(m);
+  refuse("method", "one of SciPy's", "'", name, "'");
+}
+
+PairMetric metric_of(const std::string& name) {
+  constexpr const char* names[] = {"euclidean", "sqeuclidean", "cityblock", "chebyshev",
+                                   "cosine",    "hamming",     "jaccard"};
+  for (int m = 0; m < kPairMetrics; ++m)
+    if (name == names[m]) return static_cast<PairMetric>(m);
+  refuse("metric", "one of the core's", "'", name, "'");
+}
+
+Progress progress_of(const py::object& callback) {
+  if (callback.is_none()) return nullptr;
+  return [callback](index merges) {
+    const py::gil_scoped_acquire gil;
+    callback(merges);
+  };
+}
+
+View<double> points_of(const Array<double>& X) {
+  const View<double> x = view2d(X, "X");
+  if (x.rows < 2 || x.cols < 1) refuse("X", "two rows or more, of a column or more", x.rows, " x ", x.cols);
+  return x;
+}
+
+const double* condensed_of(const Array<double>& y, index n) {
+  if (n < 2) refuse("n", "two points or more", n);
+  return in1d(y, "y", n * (n - 1) / 2);
+}
+
+bool on_squares(Method m) {
+  return m == Method::ward || m == Method::centroid || m == Method::median;
+}
+
+void pairwise(const Array<double>& X, const std::string& metric, Array<double> out, int n_threads) {
+  const View<double> x = points_of(X);
+  double* to = out1d(out, "out", x.rows * (x.rows - 1) / 2);
+  const PairMetric m = metric_of(metric);
+  const py::gil_scoped_release nogil;
+  linkage::pairwise(x, m, to, threads1(n_threads));
+}
+
+void points(const Array<double>& X, const std::string& method, const std::string& metric, Array<double> Z,
+            int n_threads, const py::object& callback) {
+  const View<double> x = points_of(X);
+  double* z = out2d(Z, "Z", x.rows - 1, 4);
+  const Method m = method_of(method);
+  const PairMetric pair = metric_of(metric);
+  const bool centers = m == Method::centroid || m == Method::median;
+  if (m == Method::complete || (m != Method::single && pair > PairMetric::sqeuclidean && pair != PairMetric::cosine) ||
+      ((m == Method::average || m == Method::weighted) && pair == PairMetric::euclidean) ||
+      ((centers || m == Method::ward) && pair != PairMetric::euclidean))
+    refuse("method", "one with a closed form for the metric", method, " of ", metric);
+  const Progress progress = progress_of(callback);
+  threads1(n_threads);
+  const py::gil_scoped_release nogil;
+  if (m == Method::single)
+    linkage::emit_edges(linkage::spanning_tree(x, pair, n_threads, progress), x.rows,
+                        pair == PairMetric::euclidean, z);
+  else if (centers)
+    linkage::merge_centers(x, m, n_threads, progress, z);
+  else
+    linkage::emit_merges(linkage::merge_points(x, m, pair, n_threads, progress), x.rows,
+                         m == Method::ward, z);
+}
+
+template <class T, class Make>
+void by_matrix(const Make& make, Method m, index n, int n_threads, const Progress& progress, double* z) {
+  linkage::Square<T> square = make(T{});
+  if (m == Method::centroid || m == Method::median)
+    return linkage::merge_matrix_in_order(square, m, progress, z);
+  linkage::emit_merges(linkage::merge_matrix(square, m, n_threads, progress), n, on_squares(m), z);
+}
+
+void matrix(const Array<double>& X, const std::string& method, const std::string& metric, bool angular,
+            bool single_precision, Array<double> Z, int n_threads, const py::object& callback) {
+  const View<double> x = points_of(X);
+  double* z = out2d(Z, "Z", x.rows - 1, 4);
+  const Method m = method_of(method);
+  const PairMetric pair = metric_of(metric);
+  const Progress progress = progress_of(callback);
+  threads1(n_threads);
+  const py::gil_scoped_release nogil;
+  const auto make = [&](auto t) {
+    return linkage::Square<decltype(t)>(x, pair, angular, on_squares(m), n_threads);
+  };
+  if (single_precision) by_matrix<float>(make, m, x.rows, n_threads, progress, z);
+  else by_matrix<double>(make, m, x.rows, n_threads, progress, z);
+}
+
+void condensed(const Array<double>& y, index n, const std::string& method, bool single_precision,
+               Array<double> Z, int n_threads, const py::object& callback) {
+  const double* d = condensed_of(y, n);
+  double* z = out2d(Z, "Z", n - 1, 4);
+  const Method m = method_of(method);
+  const Progress progress = progress_of(callback);
+  threads1(n_threads);
+  const py::gil_scoped_release nogil;
+  if (m == Method::single)
+    return linkage::emit_edges(linkage::spanning_tree(d, n, progress), n, false, z);
+  const auto make = [&](auto t) { return linkage::Square<decltype(t)>(d, n, on_squares(m), n_threads); };
+  if (single_precision) by_matrix<float>(make, m, n, n_threads, progress, z);
+  else by_matrix<double>(make, m, n, n_threads, progress, z);
+}
+
+}  // namespace
+
+void linkage_(py::module_& m) {
+  m.def("pairwise", pairwise, "X"_a.noconvert(), "metric"_a, "out"_a.noconvert(), "n_threads"_a);
+  m.def("linkage_points", points, "X"_a.noconvert(), "method"_a, "metric"_a, "Z"_a.noconvert(),
+        "n_threads"_a, "callback"_a);
+  m.def("linkage_matrix", matrix, "X"_a.noconvert(), "method"_a, "metric"_a, "angular"_a,
+        "single_precision"_a, "Z"_a.noconvert(), "n_threads"_a, "callback"_a);
+  m.def("linkage_condensed", condensed, "y"_a.noconvert(), "n"_a, "method"_a, "single_precision"_a,
+        "Z"_a.noconvert(), "n_threads"_a, "callback"_a);
+}
+
+}  // namespace coterie::bind

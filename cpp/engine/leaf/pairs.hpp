@@ -1,0 +1,257 @@
+// One point against many, in float64: distances, the nearest, and who is nearer than what is known.
+//
+// Points stand in lanes, eight a panel whatever the ISA, features one after the other, nothing
+// contracted: a distance has the same bits on every ISA and whichever of its two points comes
+// first. Comparisons take the lane by lane path only where a panel holds something to be told,
+// which is rare.
+//
+//   panels  ceil(count / 8) of depth x 8, padding anything
+//
+// Ties go to the lower index (nearest), to the lower (id, id) pair (lower).
+#pragma once
+#include "exact.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+COTERIE_INLINE Eight eight_of(double v) {
+  Eight e;
+#pragma GCC unroll 8
+  for (int i = 0; i < kParts; ++i) e.v[i] = splat(v);
+  return e;
+}
+COTERIE_INLINE bool any_not_above(const Eight& a, const Eight& b) {
+  bool some = false;
+#pragma GCC unroll 8
+  for (int i = 0; i < kParts; ++i) some = some || any_not_greater(a.v[i], b.v[i]);
+  return some;
+}
+COTERIE_INLINE Vec<double> magnitude(Vec<double> v) {
+  return (Vec<double>)((VecInt<double>)v & splat(std::int64_t(0x7fffffffffffffff)));
+}
+
+// f(acc, x, y) for each feature; the sums of a panel.
+template <class F>
+COTERIE_INLINE Eight over_features(const double* x, const double* panel, index depth, const F& f) {
+  Eight sum = {};
+#pragma GCC unroll 1
+  for (index p = 0; p < depth; ++p) {
+    const Vec<double> xv = broadcast(x + p);
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) f(sum.v[i], xv, load(panel + p * kLanes + i * width<double>));
+  }
+  return sum;
+}
+
+struct SqEuclidean {
+  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+    return over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b) __attribute__((always_inline)) {
+          const Vec<double> d = a - b;
+          s += d * d;
+        });
+  }
+};
+
+struct Cityblock {
+  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+    return over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b)
+            __attribute__((always_inline)) { s += magnitude(a - b); });
+  }
+};
+
+struct Chebyshev {
+  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+    return over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b)
+            __attribute__((always_inline)) { s = higher(s, magnitude(a - b)); });
+  }
+};
+
+// 1 - <x, y>, at least zero: rows of unit length.
+struct Cosine {
+  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+    Eight e = over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b)
+            __attribute__((always_inline)) { s += a * b; });
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) e.v[i] = higher(splat(1.0) - e.v[i], Vec<double>{});
+    return e;
+  }
+};
+
+COTERIE_INLINE Vec<double> ones_where(VecInt<double> mask) {
+  return (Vec<double>)(mask & (VecInt<double>)splat(1.0));
+}
+
+struct Hamming {
+  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+    Eight e = over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b)
+            __attribute__((always_inline)) { s += ones_where(a != b); });
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) e.v[i] /= splat(double(depth));
+    return e;
+  }
+};
+
+// Unequal features among those that are not zero in both; 0 where there is none.
+struct Jaccard {
+  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+    Eight unequal = {}, present = {};
+#pragma GCC unroll 1
+    for (index p = 0; p < depth; ++p) {
+      const Vec<double> a = broadcast(x + p), zero{};
+#pragma GCC unroll 8
+      for (int i = 0; i < kParts; ++i) {
+        const Vec<double> b = load(panel + p * kLanes + i * width<double>);
+        unequal.v[i] += ones_where(a != b);
+        present.v[i] += ones_where((a != zero) | (b != zero));
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) unequal.v[i] /= higher(present.v[i], splat(1.0));
+    return unequal;
+  }
+};
+
+// out[i] = the distance to point i: whole panels are written.
+template <class Metric, bool root>
+void pair_distances(const PairTask& task, double* out) {
+  const PairTask t = task;  // a store could otherwise have changed the task
+  for (index p = 0; p * kLanes < t.count; ++p) {
+    double* to = out + p * kLanes;
+    store8(to, Metric::of(t.x, t.panels + p * kLanes * t.depth, t.depth));
+    for (int l = 0; root && l < kLanes; ++l) to[l] = __builtin_sqrt(to[l]);
+  }
+}
+
+// How far clusters are apart, from the sums of a panel: plain, or about what the clusters weigh.
+struct Plain {
+  COTERIE_INLINE static Eight of(const PairNearestTask&, Eight e, index) { return e; }
+};
+// + spread_x + spread_y
+struct Spread {
+  COTERIE_INLINE static Eight of(const PairNearestTask& t, Eight e, index at) {
+    const Vec<double> own = broadcast(&t.term);
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) e.v[i] += own + load(t.terms + at + i * width<double>);
+    return e;
+  }
+};
+// 2 s / (1/n_x + 1/n_y)
+struct Ward {
+  COTERIE_INLINE static Eight of(const PairNearestTask& t, Eight e, index at) {
+    const Vec<double> own = broadcast(&t.term);
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i)
+      e.v[i] = (e.v[i] + e.v[i]) / (own + load(t.terms + at + i * width<double>));
+    return e;
+  }
+};
+
+// Could one of the panel be as near as `limit`? For Ward without its division, with room for the
+// rounding.
+template <class Form>
+COTERIE_INLINE bool within(const PairNearestTask& t, const Eight& sums, index at, double limit) {
+  if constexpr (__is_same(Form, Ward)) {
+    const Vec<double> own = broadcast(&t.term), bound = splat(limit * (1 + 1e-12));
+    bool some = false;
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) {
+      const Vec<double> both = own + load(t.terms + at + i * width<double>);
+      some = some || any_not_greater(sums.v[i] + sums.v[i], bound * both);
+    }
+    return some;
+  }
+  return any_not_above(Form::of(t, sums, at), eight_of(limit));
+}
+
+// The nearest point but `self`, if it is nearer than `distance` says, or as near and of lower
+// index: ascending calls over ranges of points find the nearest of all.
+template <class Metric, class Form>
+void pair_nearest(const PairNearestTask& task, double& distance, index& nearest) {
+  const PairNearestTask t = task;
+  for (index at = 0; at < t.count; at += kLanes) {
+    const Eight sums = Metric::of(t.x, t.panels + at * t.depth, t.depth);
+    if (!within<Form>(t, sums, at, distance)) continue;
+    double d[kLanes];
+    store8(d, Form::of(t, sums, at));
+    const index lanes = t.count - at < kLanes ? t.count - at : kLanes;
+    for (index l = 0; l < lanes; ++l)
+      if (d[l] < distance && at + l != t.self) distance = d[l], nearest = t.first + at + l;
+  }
+}
+
+// best[i], from[i]: the nearest so far of point i and who that is. Lowers them where point `id` is
+// nearer. ids: returns the point of lowest (best, lower id, higher id); null: returns -1.
+template <class Metric>
+index pair_lower(const PairLowerTask& task) {
+  const PairLowerTask t = task;
+  double least = __builtin_inf();
+  index at_least = -1;
+  for (index at = 0; at < t.count; at += kLanes) {
+    const Eight d = Metric::of(t.x, t.panels + at * t.depth, t.depth);
+    const index lanes = t.count - at < kLanes ? t.count - at : kLanes;
+    if (any_not_above(d, load8(t.best + at))) {
+      double v[kLanes];
+      store8(v, d);
+      for (index i = at; i < at + lanes; ++i) {
+        const double value = v[i - at];
+        if (value > t.best[i] || (value == t.best[i] && t.from[i] <= t.id)) continue;
+        t.best[i] = value, t.from[i] = t.id;
+        if (t.copy) t.copy[i] = value;
+      }
+    }
+    if (t.ids == nullptr || !any_not_above(load8(t.best + at), eight_of(least))) continue;
+    for (index i = at; i < at + lanes; ++i) {
+      if (t.best[i] > least) continue;
+      const auto low = [&](index j) { return t.ids[j] < t.from[j] ? t.ids[j] : t.from[j]; };
+      const auto high = [&](index j) { return t.ids[j] < t.from[j] ? t.from[j] : t.ids[j]; };
+      if (t.best[i] == least && at_least >= 0 &&
+          (low(i) > low(at_least) || (low(i) == low(at_least) && high(i) > high(at_least))))
+        continue;
+      least = t.best[i], at_least = i;
+    }
+  }
+  return at_least;
+}
+
+// The first index of the least of v[0, count), -1 where none is below infinity.
+template <class T>
+index least_of(const T* v, index count) {
+  constexpr int w = width<T>, step = 4 * w;
+  T least = T(__builtin_inf());
+  index at = -1, i = 0;
+  for (; i + step <= count; i += step) {
+    Vec<T> low = load(v + i);
+#pragma GCC unroll 3
+    for (int q = 1; q < 4; ++q) low = lower(low, load(v + i + q * w));
+    if (!any_not_greater(low, splat(least))) continue;
+    for (index l = i; l < i + step; ++l)
+      if (v[l] < least) least = v[l], at = l;
+  }
+  for (; i < count; ++i)
+    if (v[i] < least) least = v[i], at = i;
+  return at;
+}
+
+constexpr PairKernels pair_kernels() {
+  return {{pair_distances<SqEuclidean, true>, pair_distances<SqEuclidean, false>,
+           pair_distances<Cityblock, false>, pair_distances<Chebyshev, false>,
+           pair_distances<Cosine, false>, pair_distances<Hamming, false>,
+           pair_distances<Jaccard, false>},
+          {pair_lower<SqEuclidean>, pair_lower<SqEuclidean>, pair_lower<Cityblock>,
+           pair_lower<Chebyshev>, pair_lower<Cosine>, pair_lower<Hamming>, pair_lower<Jaccard>},
+          pair_nearest<SqEuclidean, Plain>,
+          pair_nearest<SqEuclidean, Spread>,
+          pair_nearest<SqEuclidean, Ward>,
+          pair_nearest<Cosine, Plain>};
+}
+
+}  // namespace coterie::COTERIE_ISA

@@ -1,0 +1,172 @@
+"""Distances of all pairs of observations, and what a metric asks of them first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from coterie import _core
+from coterie._memory import require_memory
+from coterie._sparse import is_sparse
+from coterie._validate import check_rows, check_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+METRICS = (
+    "euclidean",
+    "sqeuclidean",
+    "cityblock",
+    "chebyshev",
+    "cosine",
+    "angular",
+    "correlation",
+    "hamming",
+    "jaccard",
+)
+ALIASES = {"manhattan": "cityblock", "l1": "cityblock", "l2": "euclidean"}
+CORE = {"angular": "cosine", "correlation": "cosine"}  # what the core computes for them
+
+
+def pdist(
+    X: ArrayLike | Sequence[str],
+    metric: str | Callable[[Any, Any], float] = "euclidean",
+    *,
+    n_threads: int | None = None,
+) -> NDArray[np.float64]:
+    """Compute the distance of every pair of observations.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, n_features), or sequence of n strings
+        Observations, all finite; strings for 'levenshtein' alone.
+    metric : str or callable, default='euclidean'
+        'euclidean', 'sqeuclidean', 'cityblock' (or 'manhattan'), 'chebyshev', 'cosine',
+        'angular' (the angle in units of pi), 'correlation', 'hamming', 'jaccard', as SciPy has
+        them; 'levenshtein', the edits from one string to the other; or a function of two rows.
+    n_threads : int, default=None
+        Threads to use; None stands for all CPUs this process may use.
+
+    Returns
+    -------
+    ndarray of shape (n * (n - 1) / 2,)
+        Distances in float64, condensed: those of observation 0 to 1, 2, ..., then those of 1.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two observations, an unknown metric, a value that is not finite,
+        a row without direction ('cosine', 'angular', 'correlation').
+    ImportError
+        If the metric is 'levenshtein' and rapidfuzz is not installed.
+
+    Notes
+    -----
+    O(n^2 n_features) time. Values have the same bits for any number of threads and on any CPU.
+
+    References
+    ----------
+    M. M. Deza, E. Deza: Encyclopedia of Distances. Springer, 2009.
+
+    Examples
+    --------
+    >>> pdist([[0.0, 0], [3, 4], [0, 4]])
+    array([5., 4., 3.])
+    """
+    threads = check_threads(n_threads)
+    if metric == "levenshtein":
+        return _edits(cast("Any", X), threads)
+    rows = observations(X, threads)
+    n = len(rows)
+    out = np.empty(n * (n - 1) // 2)
+    if callable(metric):
+        pairs = ((rows[i], rows[j]) for i in range(n) for j in range(i + 1, n))
+        out[:] = np.fromiter((metric(a, b) for a, b in pairs), np.float64, len(out))
+        return out
+    name = metric_name(metric)
+    _core.pairwise(prepared(rows, name), CORE.get(name, name), out, threads)
+    if name == "angular":
+        out[:] = angles(out)
+    return out
+
+
+def metric_name(metric: object) -> str:
+    """Return the one name a metric has here."""
+    name = ALIASES.get(metric, metric) if isinstance(metric, str) else metric
+    if name not in METRICS:
+        raise ValueError(
+            f"metric: wanted one of {', '.join(map(repr, METRICS))}, got {metric!r}; distances of "
+            "another kind may be passed condensed"
+        )
+    return str(name)
+
+
+def observations(X: object, n_threads: int, name: str = "X") -> NDArray[np.float64]:
+    """Return X as a C-ordered float64 array of two finite rows or more."""
+    if is_sparse(X):
+        raise TypeError(f"{name}: wanted a dense array, got a sparse matrix; .toarray() makes one")
+    rows = np.ascontiguousarray(check_rows(X, name), dtype=np.float64)
+    if len(rows) < 2:
+        raise ValueError(f"{name}: wanted two observations or more, got {len(rows)}")
+    _core.moments(rows, None, n_threads)  # refuses what is not finite, by row and column
+    return rows
+
+
+def prepared(rows: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
+    """Return rows as the core wants them: of unit length where only their direction counts."""
+    if CORE.get(metric, metric) != "cosine":
+        return rows
+    if metric == "correlation":
+        rows = rows - rows.mean(axis=1, keepdims=True)
+    scale = np.abs(rows).max(axis=1, keepdims=True)
+    # A constant row is left with rounding noise by its mean.
+    noise = 0.0 if metric != "correlation" else 1e-300
+    if not (scale > noise).all():
+        row = int(np.argmin(scale))
+        kind = "constant" if metric == "correlation" else "zero"
+        raise ValueError(
+            f"X: wanted rows with a direction for metric {metric!r}, got a {kind} row {row}"
+        )
+    scaled = rows / scale
+    unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+    return unit
+
+
+def angles(cosine_distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the angles, in units of pi, behind distances 1 - cos."""
+    result: NDArray[np.float64] = np.arccos(np.clip(1 - cosine_distances, -1, 1)) / np.pi
+    return result
+
+
+def _edits(strings: Sequence[str], n_threads: int) -> NDArray[np.float64]:
+    try:
+        from rapidfuzz.distance import Levenshtein
+        from rapidfuzz.process import cdist
+    except ImportError as error:
+        raise ImportError(
+            "metric: 'levenshtein' wants the package rapidfuzz: pip install coterie[text]"
+        ) from error
+    words = list(strings)
+    for at, word in enumerate(words):
+        if not isinstance(word, str):
+            raise TypeError(f"X: wanted strings for metric 'levenshtein', got {word!r} at {at}")
+    n = len(words)
+    if n < 2:
+        raise ValueError(f"X: wanted two observations or more, got {n}")
+    require_memory(4 * n * (n - 1), "X", "fewer strings, or distances of your own, condensed")
+    out, at = np.empty(n * (n - 1) // 2), 0
+    block = max(1, 2**22 // n)
+    for first in range(0, n - 1, block):
+        table = cdist(
+            words[first : first + block],
+            words[first + 1 :],
+            scorer=Levenshtein.distance,
+            workers=n_threads,
+        )
+        for i, line in enumerate(table[: n - 1 - first]):
+            out[at : at + len(line) - i] = line[i:]
+            at += len(line) - i
+    return out

@@ -1,0 +1,276 @@
+"""linkage and pdist: every merge replayed and proved least, SciPy's results, invariances."""
+
+import numpy as np
+import pytest
+from coterie import hierarchy
+from coterie.hierarchy import linkage, pdist
+from reference.linkage import SQUARED, replay
+from tolerance import assert_within
+
+METHODS = ("single", "complete", "average", "weighted", "centroid", "median", "ward")
+METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "correlation")
+SHAPES = [(2, 1), (3, 2), (9, 1), (64, 3), (130, 7), (257, 20)]
+REDUCIBLE = ("single", "complete", "average", "weighted", "ward")
+
+
+def rows(n, d, seed=0):
+    return np.random.default_rng(n + d + seed).normal(size=(n, d))
+
+
+def integers(n, d, seed=0):
+    """Rows whose distances tie: few values, some rows equal."""
+    return np.random.default_rng(n + d + seed).integers(0, 3, size=(n, d)).astype("float64")
+
+
+def square_of(y, n):
+    square = np.zeros((n, n))
+    square[np.triu_indices(n, 1)] = y
+    return square + square.T
+
+
+def assert_minimal(Z, square, method, slack=64):
+    """Every merge joins the two nearest clusters there were, at their distance."""
+    heights, merged, least = replay(square, Z, method).T
+    # Rounding of a chain of updates, on the scale of the distances; squares halve the digits of
+    # what is near zero.
+    scale = square.max()
+    bound = slack * np.finfo(float).eps * scale
+    if method in SQUARED:
+        bound = bound * scale / np.maximum(heights, np.sqrt(slack * np.finfo(float).eps) * scale)
+    assert_within(heights, merged, bound)
+    assert_within(merged, least, bound)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize("make", [rows, integers])
+def test_every_merge_is_least(method, n, d, make):
+    X = make(n, d)
+    square = square_of(pdist(X), n)
+    assert_minimal(linkage(X, method), square, method)
+    assert_minimal(linkage(pdist(X), method), square, method)
+    assert_minimal(linkage(X, method, memory="matrix"), square, method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_results_are_scipys(method, n, d):
+    scipy = pytest.importorskip("scipy.cluster.hierarchy")
+    X = rows(n, d, 1)
+    wanted = scipy.linkage(X, method)
+    for Z in (linkage(X, method), linkage(pdist(X), method), linkage(X, method, memory="matrix")):
+        np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+        np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-10)
+        assert hierarchy.is_valid_linkage(Z)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("method", ["single", "complete", "average", "weighted"])
+def test_metrics_are_scipys(metric, method):
+    scipy = pytest.importorskip("scipy.cluster.hierarchy")
+    X = rows(120, 5, 2)
+    wanted = scipy.linkage(X, method, metric)
+    for memory in ("auto", "matrix"):
+        Z = linkage(X, method, metric, memory=memory)
+        np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+        np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("metric", [*METRICS, "hamming", "jaccard"])
+@pytest.mark.parametrize("make", [rows, integers])
+def test_distances_are_scipys(metric, make):
+    distance = pytest.importorskip("scipy.spatial.distance")
+    X = make(41, 6)
+    if metric in ("cosine", "correlation"):
+        X = X + np.arange(6)  # no row without direction
+    if metric == "jaccard":
+        X = X > 0
+    np.testing.assert_allclose(pdist(X, metric), distance.pdist(X, metric), atol=1e-14, rtol=1e-13)
+
+
+def test_euclidean_distances_of_integers_are_exact():
+    X = integers(50, 4) * 5
+    wanted = [np.sqrt(((a - b) ** 2).sum()) for i, a in enumerate(X) for b in X[i + 1 :]]
+    np.testing.assert_array_equal(pdist(X), wanted)
+
+
+def test_angular_is_the_angle():
+    X = np.array([[1.0, 0], [1, 1], [0, 2], [-3, 0]])
+    np.testing.assert_allclose(pdist(X, "angular"), [0.25, 0.5, 1, 0.25, 0.75, 0.5], rtol=1e-15)
+    for method in ("single", "complete", "average"):
+        Y = rows(60, 4)
+        Z, wanted = linkage(Y, method, "angular"), linkage(pdist(Y, "angular"), method)
+        np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+        np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-12)
+
+
+def test_a_function_is_a_metric():
+    X = rows(20, 3)
+
+    def far(a, b):
+        return float(np.abs(a - b).sum())
+
+    np.testing.assert_allclose(pdist(X, far), pdist(X, "cityblock"), rtol=1e-14)
+    np.testing.assert_allclose(
+        linkage(X, "average", far), linkage(X, "average", "cityblock"), rtol=1e-13
+    )
+
+
+def test_edit_distance():
+    pytest.importorskip("rapidfuzz")
+    words = ["kitten", "sitting", "mitten", "", "sitting"]
+    wanted = [3, 1, 6, 3, 3, 7, 0, 6, 3, 7]
+    np.testing.assert_array_equal(pdist(words, "levenshtein"), wanted)
+    assert linkage(words, "complete", "levenshtein")[0].tolist() == [1, 4, 0, 2]
+    with pytest.raises(TypeError, match="X: wanted strings"):
+        pdist(["a", 1], "levenshtein")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("make", [rows, integers])
+def test_same_bits_for_any_number_of_threads(method, make):
+    X = make(1500, 40)  # work enough for several threads
+    for y, options in ((X, {}), (X, {"memory": "matrix"}), (pdist(X), {})):
+        first = linkage(y, method, n_threads=1, **options)
+        for n_threads in (2, 3, 8):
+            np.testing.assert_array_equal(linkage(y, method, n_threads=n_threads, **options), first)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_layout_does_not_matter(method):
+    X = rows(70, 6)
+    wanted = linkage(X, method)
+    wide = np.zeros((70, 12))
+    wide[:, ::2] = X
+    for same in (np.asfortranarray(X), wide[:, ::2], X.tolist()):
+        np.testing.assert_array_equal(linkage(same, method), wanted)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_far_from_zero(method):
+    X = rows(80, 5)
+    moved = linkage(X + 2.0**20, method)
+    wanted = linkage((X + 2.0**20) - 2.0**20, method)
+    np.testing.assert_allclose(moved, wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", REDUCIBLE)
+@pytest.mark.parametrize("seed", range(5))
+def test_ties_fall_alike_by_points_and_by_distances(method, seed):
+    """The order is total, so one tree is right: children before parents, heights ascending."""
+    X = integers(90, 3, seed)
+    for y in (X, pdist(X)):
+        Z = linkage(y, method)
+        assert hierarchy.is_valid_linkage(Z)
+        assert (np.diff(Z[:, 2]) >= 0).all()
+    np.testing.assert_array_equal(linkage(X, "single"), linkage(pdist(X), "single"))
+    np.testing.assert_array_equal(
+        linkage(X, "complete", "cityblock"), linkage(pdist(X, "cityblock"), "complete")
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_all_rows_equal(method):
+    Z = linkage(np.ones((33, 4)), method)
+    assert (Z[:, 2] == 0).all()
+    assert Z[-1, 3] == 33
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_float32_keeps_seven_digits(method):
+    X = rows(200, 6)
+    Z = linkage(X, method, dtype=np.float32, memory="matrix")
+    tolerance = 1e-3 if method in SQUARED else 1e-5  # of squares that cancel
+    np.testing.assert_allclose(Z[:, 2], linkage(X, method)[:, 2], rtol=tolerance)
+
+
+def test_growing_shells():
+    """Each merge brings the cluster nearer to nobody: one pair a round."""
+    X = (4.0 ** np.arange(40))[:, None]
+    for method in ("single", "complete", "average", "centroid"):
+        Z = linkage(X, method)
+        np.testing.assert_array_equal(Z[:, 3], np.arange(2, 41))
+
+
+def test_optimal_ordering():
+    X = rows(30, 3)
+    np.testing.assert_array_equal(
+        linkage(X, "average", optimal_ordering=True),
+        hierarchy.optimal_leaf_ordering(linkage(X, "average"), pdist(X)),
+    )
+
+
+def test_callback_hears_of_merges():
+    heard = []
+    linkage(rows(600, 3), "ward", callback=heard.append)
+    assert heard[-1] == (599, 599)
+    assert [info.merges for info in heard] == sorted(info.merges for info in heard)
+
+    def stop(info):
+        raise RuntimeError("enough")
+
+    for method in METHODS:
+        with pytest.raises(RuntimeError, match="enough"):
+            linkage(rows(600, 3), method, callback=stop)
+
+
+def test_precomputed():
+    X = rows(40, 3)
+    square = square_of(pdist(X), 40)
+    wanted = linkage(pdist(X), "average")
+    np.testing.assert_array_equal(linkage(square, "average", "precomputed"), wanted)
+    for spoil, message in (
+        ((3, 4, 9.0), "symmetric"),
+        ((5, 5, 1.0), "diagonal of zeros"),
+    ):
+        bad = square.copy()
+        bad[spoil[:2]] = spoil[2]
+        with pytest.raises(ValueError, match=message):
+            linkage(bad, "average", "precomputed")
+    with pytest.raises(ValueError, match=">= 0"):
+        linkage(-square, "average", "precomputed")
+    with pytest.warns(hierarchy.ClusterWarning, match="precomputed"):
+        linkage(square)
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        ([], {}, "y"),
+        ([[1.0, 2.0]], {}, "two observations"),
+        ([1.0, 2.0], {}, "y"),
+        ([1.0, np.nan, 2.0], {}, "finite"),
+        ([1.0, np.inf, 2.0], {}, "finite"),
+        ([1.0, -1.0, 2.0], {}, ">= 0"),
+        ([[0.0, np.nan], [1, 1]], {}, "row 0"),
+        ([[0.0, 1.0], [1, 1]], {"method": "wrad"}, "method: wanted one of"),
+        ([[0.0, 1.0], [1, 1]], {"metric": "euclid"}, "metric: wanted one of"),
+        ([[0.0, 1.0], [1, 1]], {"method": "ward", "metric": "cityblock"}, "Euclidean"),
+        ([[0.0, 0.0], [1, 1]], {"metric": "cosine"}, "zero row 0"),
+        ([[1.0, 1.0], [1, 2]], {"metric": "correlation"}, "constant row 0"),
+        ([[0.0, 1.0], [1, 1]], {"memory": "disk"}, "memory"),
+        ([[0.0, 1.0], [1, 1]], {"dtype": "float16"}, "dtype"),
+        ([[0.0, 1.0], [1, 1]], {"method": "complete", "memory": "vectors"}, "memory"),
+        ([1.0, 2.0, 2.0], {"method": "ward", "memory": "vectors"}, "memory"),
+        (np.zeros((2, 2, 2)), {}, "1-D or 2-D"),
+        ([[1e200], [-1e200], [0]], {"method": "ward"}, "overflow"),
+        ([[1e200], [-1e200], [0]], {"method": "centroid"}, "overflow"),
+        ([[1e200], [-1e200], [0]], {"method": "complete"}, "overflow"),
+    ],
+)
+def test_refuses(y, options, message):
+    with pytest.raises(ValueError, match=message):
+        linkage(y, **options)
+
+
+def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1000.0)
+    with pytest.raises(MemoryError, match=r"83,200 bytes.*1,000 available.*float32"):
+        linkage(rows(100, 2), "complete")
+    linkage(rows(100, 2), "ward")
+
+
+def test_convenience_names():
+    X = rows(30, 2)
+    for method in METHODS:
+        np.testing.assert_array_equal(getattr(hierarchy, method)(X), linkage(X, method))
