@@ -125,7 +125,6 @@ def test_fcluster_refuses(options, message):
 @kinds
 @methods
 def test_fclusterdata_is_linkage_and_fcluster(method, kind):
-    pytest.importorskip("coterie.hierarchy._linkage")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 3)) if kind == "real" else rng.integers(0, 30, (12, 2))
     for options in ({"t": 4, "criterion": "maxclust"}, {"t": 1.0}, {"t": 1.1, "depth": 3}):

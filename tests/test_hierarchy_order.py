@@ -74,7 +74,6 @@ def test_same_bits_for_any_number_of_threads():
 
 
 def test_observations_and_lists():
-    pytest.importorskip("coterie.hierarchy._linkage")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20, 4))
     distance = pytest.importorskip("scipy.spatial.distance")

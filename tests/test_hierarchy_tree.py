@@ -336,6 +336,15 @@ def test_a_long_chain_does_not_recurse():
     assert sys.getrecursionlimit() == depth
 
 
+def test_too_much_memory_is_refused_before_any_is_taken():
+    n = 1_000_000
+    low, heights = np.arange(0, 2 * n - 2, 2), np.arange(n - 1)
+    Z = np.column_stack([low, low + 1, heights, np.full(n - 1, 2)]).astype(float)
+    for function in (ours.cophenet, ours.cut_tree):
+        with pytest.raises(MemoryError, match=r"Z: wanted .* bytes of memory"):
+            function(Z)
+
+
 # --- disjoint sets
 
 
