@@ -263,6 +263,7 @@ def test_show_config(capsys):
 
 def test_public_names():
     assert sorted(coterie.__all__) == [
+        "AgglomerativeClustering",
         "BayesianGaussianMixture",
         "BisectingKMeans",
         "Diana",
@@ -286,6 +287,7 @@ def test_public_names():
         "coterie._assign",
         "coterie._seeding",
         "coterie._special",
+        "coterie.agglomerative",
         "coterie.anomaly",
         "coterie.bayesian_gmm",
         "coterie.bisecting",

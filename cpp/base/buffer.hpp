@@ -1,6 +1,10 @@
 // Owned memory, aligned to a cache line, sizes checked against overflow; contents uninitialised.
 #pragma once
 #include <cstddef>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -20,7 +24,12 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(std::int64_t size) : size_(size) {
     const auto bytes = static_cast<std::size_t>(checked_product(size, sizeof(T)));
-    data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{64})));
+    data_.get_deleter().alignment = bytes < kLarge ? 64 : kLarge / 16;
+    data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{data_.get_deleter().alignment})));
+#ifdef __linux__
+    // Of what is large a fault a small page takes longer than to fill it (bench: linkage, complete).
+    if (bytes >= kLarge) madvise(data_.get(), bytes, MADV_HUGEPAGE);
+#endif
   }
   Buffer(std::int64_t size, T value) : Buffer(size) { fill(value); }
 
@@ -34,8 +43,10 @@ class Buffer {
   }
 
  private:
+  static constexpr std::size_t kLarge = std::size_t{32} << 20;
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{64}); }
+    std::size_t alignment = 64;
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
   };
   std::unique_ptr<T, Free> data_;
   std::int64_t size_ = 0;

@@ -7,6 +7,7 @@ namespace coterie::bind {
 
 namespace py = pybind11;
 
+void constrained(py::module_& m);
 void diana(py::module_& m);
 void engine(py::module_& m);
 void gmm(py::module_& m);

@@ -60,6 +60,17 @@ void pairwise(const Array<double>& X, const std::string& metric, Array<double> o
   linkage::pairwise(x, m, to, threads1(n_threads));
 }
 
+void cross(const Array<double>& X, const Array<double>& Y, const std::string& metric, Array<double> out,
+           int n_threads) {
+  const View<double> x = view2d(X, "X"), y = view2d(Y, "Y");
+  check_size(y.cols, x.cols, "Y");
+  double* to = out2d(out, "out", x.rows, y.rows);
+  const PairMetric m = metric_of(metric);
+  threads1(n_threads);
+  const py::gil_scoped_release nogil;
+  linkage::cross(x, y, m, to, n_threads);
+}
+
 void points(const Array<double>& X, const std::string& method, const std::string& metric, Array<double> Z,
             int n_threads, const py::object& callback) {
   const View<double> x = points_of(X);
@@ -127,6 +138,8 @@ void condensed(const Array<double>& y, index n, const std::string& method, bool 
 
 void linkage_(py::module_& m) {
   m.def("pairwise", pairwise, "X"_a.noconvert(), "metric"_a, "out"_a.noconvert(), "n_threads"_a);
+  m.def("cross", cross, "X"_a.noconvert(), "Y"_a.noconvert(), "metric"_a, "out"_a.noconvert(),
+        "n_threads"_a);
   m.def("linkage_points", points, "X"_a.noconvert(), "method"_a, "metric"_a, "Z"_a.noconvert(),
         "n_threads"_a, "callback"_a);
   m.def("linkage_matrix", matrix, "X"_a.noconvert(), "method"_a, "metric"_a, "angular"_a,

@@ -43,6 +43,7 @@ PYBIND11_MODULE(_core, m) {
   });
   m.def("config", bind::config);
   m.def("default_threads", threads::available);
+  bind::constrained(m);
   bind::diana(m);
   bind::engine(m);
   bind::gmm(m);

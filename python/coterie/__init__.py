@@ -19,6 +19,7 @@ import platform
 import numpy as _np
 
 from coterie._seeding import kmeans_plus_plus
+from coterie.agglomerative import AgglomerativeClustering
 from coterie.anomaly import GaussianAnomalyDetector
 from coterie.bayesian_gmm import BayesianGaussianMixture
 from coterie.bisecting import BisectingKMeans
@@ -28,6 +29,7 @@ from coterie.kmeans import KMeans, kmeans_assign
 from coterie.selection import select_n_components
 
 __all__ = [
+    "AgglomerativeClustering",
     "BayesianGaussianMixture",
     "BisectingKMeans",
     "Diana",

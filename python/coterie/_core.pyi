@@ -80,6 +80,21 @@ def kmeans_parallel(
     n_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def distances(X: Rows, centers: Floats, out: Floats, n_threads: int) -> None: ...
+def constrained(
+    low: NDArray[np.int32],
+    high: NDArray[np.int32],
+    linkage: str,
+    values: NDArray[np.float64],
+    n_samples: int,
+    n_clusters: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def cross(
+    X: NDArray[np.float64],
+    Y: NDArray[np.float64],
+    metric: str,
+    out: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
 def product(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
 def split_depth(x: Floats, y: Floats, out: Floats, n_threads: int) -> None: ...
 def diana(

@@ -37,6 +37,9 @@ using Progress = std::function<void(index merges)>;  // called now and then; may
 // Condensed distances: out[n * i - i * (i + 1) / 2 + j - i - 1] for i < j. Rows of unit length for
 // cosine.
 void pairwise(const View<double>& x, PairMetric metric, double* out, int n_threads);
+// out (x.rows x y.rows): from the rows of x to those of y.
+void cross(const View<double>& x, const View<double>& y, PairMetric metric, double* out,
+           int n_threads);
 
 // The minimum spanning tree under (distance, smaller id, larger id), n - 1 edges; euclidean as
 // sqeuclidean.

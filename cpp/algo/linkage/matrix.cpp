@@ -1,12 +1,13 @@
 // Linkage on a square matrix of distances.
 //
 // Reducible methods: rounds of reciprocal nearest neighbours. Each row is its own affair: a row that
-// stays replaces, pair by pair in the order of their keys, the entries of the two by that of their
-// union; the row of a new cluster comes from the two rows, after the earlier pairs and before the
-// later ones. So every entry is what merging one pair at a time gives, bit for bit, and no column is
-// walked. Dead columns are infinite until a quarter of them are dead and rows close up.
+// stays replaces the entries of every two that merge by that of their union; the row of a new cluster
+// comes from the two rows, after the pairs of lower key and before the others. So every entry is what
+// merging one pair at a time gives, bit for bit, and no column is walked. Dead columns are infinite
+// until a quarter of them are dead and rows close up.
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <tuple>
 
 #include "../../base/check.hpp"
@@ -57,6 +58,7 @@ class Rounds {
   struct Joint {
     index low, high;  // slots
     Pair pair;
+    index rank;  // among the pairs of the round, by key
   };
   static constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
@@ -84,23 +86,27 @@ class Rounds {
       if (slots_[i].row < 0) continue;
       if (j < 0) refuse("y", "finite distances", "an overflow");
       if (j < i || near_[j] != i) continue;
-      pairs_.push_back({i, j, {double(slots_[i].distance), slots_[i].size, slots_[j].size}});
+      partner_[i] = partner_[j] = static_cast<index>(pairs_.size());
+      pairs_.push_back({i, j, {double(slots_[i].distance), slots_[i].size, slots_[j].size}, 0});
     }
     if (pairs_.empty()) refuse("y", "distances of which the least can be told", "none");
-    std::sort(pairs_.begin(), pairs_.end(), [](const Joint& a, const Joint& b) {
-      return std::tie(a.pair.apart, a.low, a.high) < std::tie(b.pair.apart, b.low, b.high);
+    std::vector<index> order(pairs_.size());
+    std::iota(order.begin(), order.end(), index{0});
+    std::sort(order.begin(), order.end(), [&](index a, index b) {
+      return std::tie(pairs_[a].pair.apart, a) < std::tie(pairs_[b].pair.apart, b);
     });
-    for (std::size_t m = 0; m < pairs_.size(); ++m) {
-      const Joint& p = pairs_[m];
-      partner_[p.low] = partner_[p.high] = static_cast<index>(m);
+    for (std::size_t m = 0; m < order.size(); ++m) {
+      Joint& p = pairs_[order[m]];
+      p.rank = static_cast<index>(m);
       merges_.push_back({p.pair.apart, slots_[p.low].id, slots_[p.high].id});
     }
   }
 
-  // The entries of pairs [first, last) in a row whose cluster has n points.
+  // The entries of pairs of rank [first, last) in a row whose cluster has n points. Pairs come in
+  // the order of their columns: memory is read forwards.
   void replace(T* row, double n, index first, index last) const {
-    for (index m = first; m < last; ++m) {
-      const Joint& p = pairs_[m];
+    for (const Joint& p : pairs_) {
+      if (p.rank < first || p.rank >= last) continue;
       row[p.high] = T(update<method>(row[p.low], row[p.high], p.pair, n));
       row[p.low] = kInfinity;
     }
@@ -122,21 +128,22 @@ class Rounds {
 
   void unite(index own, int thread) {
     const Joint& p = pairs_[own];
-    const index count = static_cast<index>(pairs_.size());
+    const index rank = p.rank, count = static_cast<index>(pairs_.size());
     T *low = d_.row(slots_[p.low].row), *high = d_.row(slots_[p.high].row);
-    replace(low, p.pair.n_low, 0, own);
-    replace(high, p.pair.n_high, 0, own);
+    replace(low, p.pair.n_low, 0, rank);
+    replace(high, p.pair.n_high, 0, rank);
     std::vector<double>& sizes = scratch_[thread];
     if (method == Method::ward) {
       sizes.resize(static_cast<std::size_t>(columns_));
       for (index j = 0; j < columns_; ++j) sizes[j] = slots_[j].size;
-      for (index m = 0; m < own; ++m) sizes[pairs_[m].high] += sizes[pairs_[m].low];
+      for (const Joint& q : pairs_)
+        if (q.rank < rank) sizes[q.high] += sizes[q.low];
     }
     const double* n_other = sizes.data();
     for (index j = 0; j < columns_; ++j)
       high[j] = T(update<method>(low[j], high[j], p.pair, method == Method::ward ? n_other[j] : 0));
     high[p.low] = high[p.high] = kInfinity;
-    replace(high, p.pair.n_low + p.pair.n_high, own + 1, count);
+    replace(high, p.pair.n_low + p.pair.n_high, rank + 1, count);
     search(p.high);
   }
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "../../base/check.hpp"
 #include "../../base/interrupt.hpp"
@@ -35,11 +36,27 @@ void pairwise(const View<double>& x, PairMetric metric, double* out, int n_threa
   });
 }
 
+void cross(const View<double>& x, const View<double>& y, PairMetric metric, double* out,
+           int n_threads) {
+  const Points points(y);
+  const auto distances = isa::table().pairs.distances[static_cast<int>(metric)];
+  const double work = static_cast<double>(x.rows) * static_cast<double>(y.rows);
+  const int team = threads::worth(work * static_cast<double>(x.cols + 2) / 4, n_threads);
+  threads::parallel_blocks(x.rows, team, [&](index i, int) {
+    thread_local std::vector<double> line;
+    line.resize(static_cast<std::size_t>(whole_panels(y.rows)));
+    distances(points.task(x.row(i), 0, y.rows), line.data());
+    std::copy_n(line.data(), y.rows, out + i * y.rows);
+  });
+}
+
+// distances: may be the row itself.
 template <class T>
 void Square<T>::finish(index i, const double* distances, bool angular, bool squared) {
   constexpr double pi = 3.14159265358979323846;
   T* to = row(i);
-  for (index j = 0; j < n; ++j) {
+  const bool as_they_are = std::is_same_v<T, double> && !angular && !squared;
+  for (index j = 0; j < n && !as_they_are; ++j) {
     double d = distances[j];
     if (angular) d = std::acos(std::max(-1.0, 1 - d)) / pi;
     if (squared) d *= d;
@@ -56,10 +73,16 @@ Square<T>::Square(const View<double>& x, PairMetric metric, bool angular, bool s
   if (squared && metric == PairMetric::euclidean) metric = PairMetric::sqeuclidean, squared = false;
   const auto distances = isa::table().pairs.distances[static_cast<int>(metric)];
   threads::parallel_blocks(n, team_for(n, x.cols, n_threads), [&](index i, int) {
-    thread_local std::vector<double> line;
-    line.resize(static_cast<std::size_t>(stride));
-    distances(points.task(x.row(i), 0, n), line.data());
-    finish(i, line.data(), angular, squared);
+    thread_local std::vector<double> spare;
+    double* line;
+    if constexpr (std::is_same_v<T, double>) {
+      line = row(i);
+    } else {
+      spare.resize(static_cast<std::size_t>(stride));
+      line = spare.data();
+    }
+    distances(points.task(x.row(i), 0, n), line);
+    finish(i, line, angular, squared);
   });
 }
 
