@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 from coterie import hierarchy as ours
-from hypothesis import given
-from hypothesis import strategies as st
 from reference import hierarchy as reference
 from trees import METHODS, chain, inverted, linked, random_tree
+
+pytest.importorskip("hypothesis")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 scipy = pytest.importorskip("scipy.cluster.hierarchy")
 kinds = pytest.mark.parametrize("kind", ["real", "ties"])
 methods = pytest.mark.parametrize("method", METHODS)
+quietly = settings(max_examples=100, derandomize=True, deadline=None)
 sizes = pytest.mark.parametrize("n", [2, 3, 4, 9, 33, 100])
 
 
@@ -74,6 +78,7 @@ def test_fcluster_with_defaults_and_depth_equals_scipy():
     np.testing.assert_array_equal(ours.fcluster(Z, 1), scipy.fcluster(Z, 1))
 
 
+@quietly
 @given(st.integers(2, 30), st.integers(0, 10**6), st.integers(1, 32))
 def test_fcluster_where_heights_fall(n, seed, k):
     Z = inverted(n, seed)
@@ -120,7 +125,6 @@ def test_fcluster_refuses(options, message):
 @kinds
 @methods
 def test_fclusterdata_is_linkage_and_fcluster(method, kind):
-    pytest.importorskip("coterie.hierarchy._linkage")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 3)) if kind == "real" else rng.integers(0, 30, (12, 2))
     for options in ({"t": 4, "criterion": "maxclust"}, {"t": 1.0}, {"t": 1.1, "depth": 3}):
@@ -165,6 +169,7 @@ def test_cut_tree_at_several_places():
         np.testing.assert_array_equal(column, reference.cut_height(Z, h))
 
 
+@quietly
 @given(st.integers(2, 30), st.integers(0, 10**6))
 def test_cut_tree_where_heights_fall(n, seed):
     Z = inverted(n, seed)

@@ -7,15 +7,20 @@ import warnings
 
 import numpy as np
 import pytest
+from coterie import _core
 from coterie import hierarchy as ours
-from hypothesis import given
-from hypothesis import strategies as st
 from reference import hierarchy as reference
 from tolerance import EPS, assert_within
 from trees import METHODS, chain, inverted, linked, random_tree
 
+pytest.importorskip("hypothesis")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 scipy = pytest.importorskip("scipy.cluster.hierarchy")
 squareform = pytest.importorskip("scipy.spatial.distance").squareform
+quietly = settings(max_examples=100, derandomize=True, deadline=None)
 kinds = pytest.mark.parametrize("kind", ["real", "ties"])
 methods = pytest.mark.parametrize("method", METHODS)
 sizes = pytest.mark.parametrize("n", [2, 3, 9, 60])
@@ -87,6 +92,7 @@ def test_equal_heights_are_not_inconsistent():
     np.testing.assert_array_equal(R[1:, 1], np.sqrt(0.5))
 
 
+@quietly
 @given(st.integers(2, 30), st.integers(0, 10**6))
 def test_trees_at_random(n, seed):
     Z = inverted(n, seed)
@@ -107,6 +113,14 @@ def test_same_bits_for_any_number_of_threads():
     Z = random_tree(3000)
     one = ours.cophenet(Z, n_threads=1)
     np.testing.assert_array_equal(ours.cophenet(Z, n_threads=5), one)
+    cutoffs = np.linspace(0, 3000, 40)
+    tables = [np.empty((len(Z), 4)) for _ in range(3)]
+    labels = [np.empty((40, 3000), dtype=np.int64) for _ in range(3)]
+    for n_threads, R, cuts in zip((1, 2, 5), tables, labels, strict=True):
+        _core.tree_inconsistency(Z, 4, R, n_threads)
+        _core.tree_cut(Z, Z[:, 2].copy(), cutoffs, cuts, n_threads)
+        np.testing.assert_array_equal(R, tables[0])
+        np.testing.assert_array_equal(cuts, labels[0])
 
 
 def test_what_is_converted_is_as_in_scipy():
@@ -143,7 +157,12 @@ def spoiled(row, column, value):
         (spoiled(1, 0, -2), ValueError, "not negative, got -2 in row 1", False),
         (spoiled(1, 2, -2), ValueError, "none negative or NaN, got -2 in row 1", False),
         (spoiled(1, 3, -2), ValueError, "counts that are not negative", False),
-        (spoiled(1, 3, 5), ValueError, "at most 4 observations", False),
+        (
+            spoiled(1, 3, 5),
+            ValueError,
+            "no excessive observations in a cluster, at most 4, got 5",
+            False,
+        ),
         (spoiled(1, 1, 5), ValueError, "formed before they are joined, got 5 in row 1", False),
         (spoiled(1, 1, 2), ValueError, "joined once, got cluster 2 2 times", False),
         (spoiled(1, 1, 99), ValueError, "formed before they are joined, got 99", False),
@@ -167,11 +186,13 @@ def test_invalid_linkage(Z, error, message, scipys):
             function(Z)
 
 
-@pytest.mark.parametrize("Z", [GOOD, GOOD[:1], chain(50), random_tree(50), spoiled(2, 2, np.inf)])
+@pytest.mark.parametrize(
+    "Z", [GOOD, GOOD[:1], [[0.0, 1, -1, 9]], chain(50), random_tree(50), spoiled(2, 2, np.inf)]
+)
 def test_valid_linkage(Z):
     assert ours.is_valid_linkage(Z, throw=True) is True
-    assert ours.is_valid_linkage(Z.tolist())
-    assert scipy.is_valid_linkage(Z)
+    assert ours.is_valid_linkage(np.array(Z).tolist())
+    assert scipy.is_valid_linkage(np.array(Z))
 
 
 @pytest.mark.parametrize(
@@ -220,6 +241,7 @@ def test_correspond():
             ours.correspond(GOOD, Y)
 
 
+@quietly
 @given(st.lists(st.integers(0, 4), max_size=12), st.permutations(range(5)), st.booleans())
 def test_isomorphic(labels, renaming, joined):
     renamed = [renaming[label] for label in labels]
@@ -314,9 +336,19 @@ def test_a_long_chain_does_not_recurse():
     assert sys.getrecursionlimit() == depth
 
 
+def test_too_much_memory_is_refused_before_any_is_taken():
+    n = 1_000_000
+    low, heights = np.arange(0, 2 * n - 2, 2), np.arange(n - 1)
+    Z = np.column_stack([low, low + 1, heights, np.full(n - 1, 2)]).astype(float)
+    for function in (ours.cophenet, ours.cut_tree):
+        with pytest.raises(MemoryError, match=r"Z: wanted .* bytes of memory"):
+            function(Z)
+
+
 # --- disjoint sets
 
 
+@quietly
 @given(st.integers(1, 12), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=20))
 def test_disjoint_sets_equal_scipys(n, merges):
     names = [f"element {i}" for i in range(n)]

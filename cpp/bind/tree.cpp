@@ -8,7 +8,7 @@ namespace {
 
 using Z = Array<double>;
 
-// f(tree) without the GIL, the tree built in the same breath.
+// f(tree), and the tree built for it, without the GIL.
 template <class F>
 auto with_tree(const View<double>& z, const F& f) {
   const py::gil_scoped_release nogil;

@@ -231,6 +231,7 @@ struct Table {
   Kernels<float> f32;
   Kernels<double> f64;
   PairKernels pairs;
+  void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
 };
 
 }  // namespace coterie

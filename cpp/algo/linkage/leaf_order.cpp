@@ -1,21 +1,22 @@
 // Optimal leaf ordering: Bar-Joseph, Gifford & Jaakkola, Bioinformatics 17 (2001), as products of
 // matrices in (min, +).
 //
-//   M(v, u, w)  least sum over the leaves of v, u the first and w the last of them: one in each
-//   child T(u, k)   = min_m M(l, u, m) + d(m, k)      m: leaves of l in the child that does not
-//   hold u M(v, u, w) = min_k T(u, k) + M(r, k, w)     k: leaves of r in the child that does not
-//   hold w
+//   M(v, u, w)  the least sum over the leaves of v with u the first and w the last of them
+//   T(u, k)     = min_m M(l, u, m) + d(m, k)
+//   M(v, u, w)  = min_k T(u, k) + M(r, k, w)
 //
-// for v = (l, r), u in l, w in r; M = M^T; a leaf is its own far end, at no cost. Two leaves have
-// one link at which they meet, so all M fill one n x n matrix, its axes in the order of the layout;
+// for v = (l, r), u in l, w in r; m runs over the child of l that does not hold u, k over the child
+// of r that does not hold w; a leaf is its own far end, at no cost; M(w, u) = M(u, w).
+//
+// Two leaves meet at one link, so all M fill one n x n matrix, its axes in the order of the layout;
 // d(l, r) stands where M(v) is to be, until T is complete. Nothing is remembered of the ways: the
 // n^2 / 2 sums along the best one are formed again.
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <vector>
 
 #include "../../base/threads.hpp"
+#include "../../engine/isa.hpp"
 #include "tree.hpp"
 
 namespace coterie::tree {
@@ -23,64 +24,33 @@ namespace {
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-// A tile of kRows x kCols sums stays in 8 of the 16 registers that every x86-64 has; a panel of
-// kDepth x kCols in the first cache. A task packs its own panels, of use to kTaskRows rows.
-constexpr index kRows = 4, kCols = 4, kDepth = 256, kTaskRows = 128, kTaskCols = 64;
+// A task packs panels of kDepth lines for kTaskRows rows.
+constexpr index kDepth = 512, kTaskRows = 128;
 
 struct Block {
   const double* data;
   index stride;
-  const double* at(index i, index j) const { return data + i * stride + j; }
 };
-
-// Lowers c (R x kCols, given stride) to the sums over `depth` columns of a and rows of the panel.
-template <int R>
-void tile(const double* a, index a_stride, const double* panel, index depth, double* c,
-          index c_stride, index cols) {
-  double acc[R][kCols];
-  for (int r = 0; r < R; ++r)
-    for (int j = 0; j < kCols; ++j) acc[r][j] = j < cols ? c[r * c_stride + j] : kInf;
-  for (index k = 0; k < depth; ++k)
-    for (int r = 0; r < R; ++r)
-      for (int j = 0; j < kCols; ++j) {
-        const double sum = a[r * a_stride + k] + panel[k * kCols + j];
-        acc[r][j] = sum < acc[r][j] ? sum : acc[r][j];
-      }
-  for (int r = 0; r < R; ++r)
-    for (int j = 0; j < kCols; ++j)
-      if (j < cols) c[r * c_stride + j] = acc[r][j];
-}
-
-void pack(const Block& b, index k0, index depth, index j0, index cols, double* panel) {
-  for (index k = 0; k < depth; ++k)
-    for (index j = 0; j < kCols; ++j)
-      panel[k * kCols + j] = j < cols ? *b.at(k0 + k, j0 + j) : kInf;
-}
 
 // c (rows x cols) = min over k of a(i, k) + b(k, j). c does not overlap a or b.
 void min_plus(const Block& a, const Block& b, double* c, index c_stride, index rows, index depth,
               index cols, int n_threads) {
-  const index across = (cols + kTaskCols - 1) / kTaskCols;
+  const Table& table = isa::table();
+  const index mr = table.f64.mr, across = (cols + mr - 1) / mr;
   const index tasks = (rows + kTaskRows - 1) / kTaskRows * across;
-  const double work =
-      static_cast<double>(rows) * static_cast<double>(depth) * static_cast<double>(cols) / 2;
+  const double work = 2.0 * static_cast<double>(rows) * static_cast<double>(depth) *
+                      static_cast<double>(cols) / static_cast<double>(table.f64.width);
   threads::parallel_blocks(tasks, threads::worth(work, n_threads), [&](index task, int) {
-    const index i0 = task / across * kTaskRows, i1 = std::min(rows, i0 + kTaskRows);
-    const index j0 = task % across * kTaskCols, j1 = std::min(cols, j0 + kTaskCols);
-    alignas(64) std::array<double, kDepth * kCols> panel;
-    for (index i = i0; i < i1; ++i) std::fill(c + i * c_stride + j0, c + i * c_stride + j1, kInf);
-    for (index j = j0; j < j1; j += kCols) {
-      const index wide = std::min(kCols, j1 - j);
-      for (index k = 0; k < depth; k += kDepth) {
-        const index deep = std::min(kDepth, depth - k);
-        pack(b, k, deep, j, wide, panel.data());
-        index i = i0;
-        for (; i + kRows <= i1; i += kRows)
-          tile<kRows>(a.at(i, k), a.stride, panel.data(), deep, c + i * c_stride + j, c_stride,
-                      wide);
-        for (; i < i1; ++i)
-          tile<1>(a.at(i, k), a.stride, panel.data(), deep, c + i * c_stride + j, c_stride, wide);
-      }
+    const index i = task / across * kTaskRows, j = task % across * mr;
+    const index high = std::min(kTaskRows, rows - i), wide = std::min(mr, cols - j);
+    Buffer<double> panel(mr * std::min(depth, kDepth));
+    double* const out = c + i * c_stride + j;
+    for (index r = 0; r < high; ++r) std::fill_n(out + r * c_stride, wide, kInf);
+    for (index k = 0; k < depth; k += kDepth) {
+      const index deep = std::min(kDepth, depth - k);
+      table.f64.pack_lanes_t(b.data + k * b.stride + j, b.stride, deep, wide, panel.data());
+      table.min_plus(
+          {a.data + i * a.stride + k, a.stride, high, deep, wide, panel.data(), out, c_stride});
     }
   });
 }
@@ -100,13 +70,18 @@ struct Task {
 class Ordering {
  public:
   Ordering(const Tree& tree, const double* distances, int n_threads)
-      : tree_(tree), n_(tree.n), distances_(distances), n_threads_(n_threads), m_(n_ * n_) {
+      : tree_(tree),
+        n_(tree.n),
+        distances_(distances),
+        n_threads_(n_threads),
+        m_(checked_product(n_, n_)) {
     index largest = 0;
     for (index t = 0; t < n_ - 1; ++t)
       largest = std::max(largest, tree.size[tree.left[t]] * tree.size[tree.right[t]]);
     t_ = Buffer<double>(largest);
     constexpr index kBand = 64;
-    threads::parallel_blocks((n_ + kBand - 1) / kBand, n_threads, [&](index band, int) {
+    const int team = threads::worth(static_cast<double>(largest), n_threads);
+    threads::parallel_blocks((n_ + kBand - 1) / kBand, team, [&](index band, int) {
       for (index p = band * kBand; p < std::min(n_, (band + 1) * kBand); ++p) {
         m_[p * n_ + p] = 0;
         for (index q = p + 1; q < n_; ++q) m_[p * n_ + q] = distance(p, q);

@@ -7,6 +7,7 @@
 #include "exact.hpp"
 #include "gauge.hpp"
 #include "gauss.hpp"
+#include "min_plus.hpp"
 #include "pairs.hpp"
 #include "scatter.hpp"
 #include "screen.hpp"
@@ -59,7 +60,7 @@ constexpr Kernels<T> kernels() {
 
 extern const Table table;
 constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
-                         pair_kernels()};
+                         pair_kernels(), min_plus<double>};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coterie import _core
+from coterie._memory import require_memory
+from coterie.hierarchy._linkage import linkage
+from coterie.hierarchy._pairs import pdist
 from coterie.hierarchy._stats import inconsistent, maxdists, maxinconsts
 from coterie.hierarchy._valid import linkage_matrix, num_obs_linkage
 
@@ -151,9 +154,6 @@ def fclusterdata(
     >>> fclusterdata([[0.0, 0], [0, 1], [9, 9], [9, 8]], 2, criterion="maxclust")
     array([1, 1, 2, 2], dtype=int32)
     """
-    from coterie.hierarchy._linkage import linkage
-    from coterie.hierarchy._pairs import pdist
-
     rows = np.asarray(X, dtype=np.float64)
     if rows.ndim != 2:
         raise TypeError(f"X: wanted a 2-D array of observations, got shape {rows.shape}")
@@ -191,6 +191,8 @@ def cut_tree(
     ValueError
         If Z is not a linkage matrix, both kinds of cut are asked for, or a number of clusters is
         below 1 or not whole, or a height is NaN.
+    MemoryError
+        If the memory for the labels of all cuts is not to be had.
 
     Notes
     -----
@@ -229,6 +231,8 @@ def cut_tree(
         if wrong.any():
             raise ValueError(f"n_clusters: wanted integers >= 1, got {counts[wrong][0]:g}")
         cutoffs = n - np.minimum(counts, n)
+    advice = "ask for fewer cuts at a time, by n_clusters or height"
+    require_memory(8 * n * len(cutoffs), "Z", advice)
     labels = np.empty((len(cutoffs), n), dtype=np.int64)
     _core.tree_cut(matrix, key, cutoffs, labels, _core.default_threads())
     columns: NDArray[np.int64] = labels.T

@@ -14,6 +14,7 @@ from coterie.hierarchy._order import optimal_leaf_ordering
 from coterie.hierarchy._pairs import (
     CORE,
     angles,
+    looks_like_distances,
     metric_name,
     observations,
     pdist,
@@ -185,7 +186,7 @@ def _given(
     rows = observations(y, n_threads, "y")
     if callable(metric):
         return _checked(pdist(rows, metric, n_threads=n_threads), "metric"), None
-    if _looks_like_distances(rows):
+    if looks_like_distances(rows):
         warnings.warn(
             "y: got a symmetric matrix of numbers >= 0 with a diagonal of zeros, taken for "
             "observations; metric='precomputed' takes it for distances",
@@ -235,15 +236,6 @@ def _condensed(square: NDArray[np.float64]) -> NDArray[np.float64]:
         out[at : at + len(line)] = line
         at += len(line)
     return _checked(out, "y")
-
-
-def _looks_like_distances(rows: NDArray[np.float64]) -> bool:
-    return bool(
-        rows.shape[0] == rows.shape[1]
-        and not np.diag(rows).any()
-        and (rows >= 0).all()
-        and np.allclose(rows, rows.T)
-    )
 
 
 def _from_distances(y: NDArray[np.float64], task: _Task) -> NDArray[np.float64]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from coterie import _core
+from coterie._memory import require_memory
 from coterie._validate import check_threads
+from coterie.hierarchy._pairs import looks_like_distances, pdist
 from coterie.hierarchy._valid import ClusterWarning, condensed_size, linkage_matrix
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def optimal_leaf_ordering(
     ValueError
         If Z is not a linkage matrix, y of another size, not finite, or neither one- nor
         two-dimensional.
+    MemoryError
+        If the memory that is needed is not to be had; nothing has been allocated then.
 
     Warns
     -----
@@ -81,6 +85,7 @@ def optimal_leaf_ordering(
         raise ValueError(f"y: wanted distances of {len(matrix) + 1} observations, got of {n}")
     if not np.isfinite(distances).all():
         raise ValueError("y: wanted finite distances, got NaN or infinity")
+    require_memory(10 * n * n, "Z", "order the leaves of a cut, not of every observation")
     ordered: NDArray[np.float64] = matrix.copy()
     columns = np.empty((len(matrix), 2))
     _core.tree_leaf_order(matrix, distances, columns, check_threads(n_threads))
@@ -91,14 +96,7 @@ def optimal_leaf_ordering(
 def _distances(
     rows: NDArray[np.float64], metric: str, n_threads: int | None
 ) -> NDArray[np.float64]:
-    from coterie.hierarchy._pairs import pdist
-
-    if (
-        rows.shape[0] == rows.shape[1]
-        and (rows >= 0).all()
-        and np.allclose(np.diag(rows), 0)
-        and np.allclose(rows, rows.T)
-    ):
+    if looks_like_distances(rows):
         warnings.warn(
             "y: got a symmetric matrix of numbers >= 0 with a diagonal of zeros, taken for "
             "observations; if these are distances, pass them condensed",

@@ -115,6 +115,16 @@ def observations(X: object, n_threads: int, name: str = "X") -> NDArray[np.float
     return rows
 
 
+def looks_like_distances(rows: NDArray[np.float64]) -> bool:
+    """Tell whether these may be distances in a square, not observations."""
+    return bool(
+        rows.shape[0] == rows.shape[1]
+        and not np.diag(rows).any()
+        and (rows >= 0).all()
+        and np.allclose(rows, rows.T)
+    )
+
+
 def prepared(rows: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
     """Return rows as the core wants them: of unit length where only their direction counts."""
     if CORE.get(metric, metric) != "cosine":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 
 from coterie import _core
+from coterie._memory import require_memory
 from coterie._validate import check_threads
 from coterie.hierarchy._valid import condensed_size, inconsistency_matrix, linkage_matrix
 
@@ -52,6 +53,8 @@ def cophenet(
     ------
     ValueError
         If Z is not a linkage matrix, or Y not condensed distances of as many observations.
+    MemoryError
+        If the memory for n * (n - 1) / 2 distances is not to be had.
 
     Notes
     -----
@@ -75,6 +78,7 @@ def cophenet(
     given = None if Y is None else np.asarray(Y)
     if given is not None and condensed_size(given, "Y") != n:
         raise ValueError(f"Y: wanted {n * (n - 1) // 2} distances, got {len(given)}")
+    require_memory(4 * n * (n - 1), "Z", "cut the tree, or take the distances of some observations")
     d = np.empty(n * (n - 1) // 2)
     _core.tree_cophenetic(matrix, d, check_threads(n_threads))
     return d if given is None else (_correlation(given, d), d)

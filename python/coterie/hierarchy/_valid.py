@@ -70,8 +70,9 @@ def is_valid_linkage(
 
     Notes
     -----
-    O(n). Unlike SciPy's, the check refuses cluster numbers that are not whole, heights that are
-    NaN, and a single row that joins anything but the observations 0 and 1.
+    O(n). Of a single row only the cluster numbers are looked at. Unlike SciPy's, the check refuses
+    cluster numbers that are not whole, heights that are NaN, and a single row that joins anything
+    but the observations 0 and 1.
 
     Examples
     --------
@@ -321,13 +322,18 @@ def _linkage_faults(Z: NDArray[Any], name: str) -> Faults:
         yield ValueError(f"{name}: wanted a linkage of at least two observations, got no row")
         return
     ids, heights, sizes = Z[:, :2], Z[:, 2], Z[:, 3]
+    several = n_links > 1  # of a single row SciPy looks at nothing; here at what it joins
     formed = np.arange(n_links + 1, 2 * n_links + 1)[:, np.newaxis]
     for values, wrong, wanted in (
         (ids, ids < 0, "cluster numbers that are not negative"),
         (ids, ids != np.floor(ids), "cluster numbers that are whole"),
-        (heights, ~(heights >= 0), "distances >= 0, none negative or NaN"),
-        (sizes, sizes < 0, "counts that are not negative"),
-        (sizes, sizes > n_links + 1, f"counts of at most {n_links + 1} observations"),
+        (heights, several & ~(heights >= 0), "distances >= 0, none negative or NaN"),
+        (sizes, several & (sizes < 0), "counts that are not negative"),
+        (
+            sizes,
+            several & (sizes > n_links + 1),
+            f"no excessive observations in a cluster, at most {n_links + 1}",
+        ),
         (ids, ids >= formed, "clusters that are formed before they are joined"),
     ):
         if wrong.any():
