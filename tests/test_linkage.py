@@ -265,7 +265,7 @@ def test_refuses(y, options, message):
 
 def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
     monkeypatch.setattr("coterie._memory.available_memory", lambda: 1000.0)
-    with pytest.raises(MemoryError, match=r"83,200 bytes.*1,000 available.*float32"):
+    with pytest.raises(MemoryError, match=r"89,600 bytes.*1,000 available.*float32"):
         linkage(rows(100, 2), "complete")
     linkage(rows(100, 2), "ward")
 

@@ -145,10 +145,10 @@ struct SoftmaxTask {
   std::int32_t* labels;      // rows, out
 };
 
-// A point against `count` points in panels of eight (engine/leaf/pairs.hpp).
+// A point against `count` points in panels of 16 (engine/leaf/pairs.hpp).
 struct PairTask {
   const double* x;       // depth
-  const double* panels;  // ceil(count / 8) of depth x 8
+  const double* panels;  // ceil(count / 16) of depth x 16
   std::int64_t depth, count;
 };
 struct PairNearestTask : PairTask {

@@ -56,9 +56,9 @@ class Rounds {
     T distance;  // to the nearest
   };
   struct Joint {
-    index low, high;  // slots
+    std::int32_t low, high;  // slots
+    std::int32_t rank;       // among the pairs of the round, by key
     Pair pair;
-    index rank;  // among the pairs of the round, by key
   };
   static constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
@@ -87,7 +87,8 @@ class Rounds {
       if (j < 0) refuse("y", "finite distances", "an overflow");
       if (j < i || near_[j] != i) continue;
       partner_[i] = partner_[j] = static_cast<index>(pairs_.size());
-      pairs_.push_back({i, j, {double(slots_[i].distance), slots_[i].size, slots_[j].size}, 0});
+      pairs_.push_back({static_cast<std::int32_t>(i), static_cast<std::int32_t>(j), 0,
+                        {double(slots_[i].distance), slots_[i].size, slots_[j].size}});
     }
     if (pairs_.empty()) refuse("y", "distances of which the least can be told", "none");
     std::vector<index> order(pairs_.size());
@@ -97,53 +98,51 @@ class Rounds {
     });
     for (std::size_t m = 0; m < order.size(); ++m) {
       Joint& p = pairs_[order[m]];
-      p.rank = static_cast<index>(m);
+      p.rank = static_cast<std::int32_t>(m);
       merges_.push_back({p.pair.apart, slots_[p.low].id, slots_[p.high].id});
     }
   }
 
-  // The entries of pairs of rank [first, last) in a row whose cluster has n points. Pairs come in
-  // the order of their columns: memory is read forwards.
-  void replace(T* row, double n, index first, index last) const {
-    for (const Joint& p : pairs_) {
-      if (p.rank < first || p.rank >= last) continue;
-      row[p.high] = T(update<method>(row[p.low], row[p.high], p.pair, n));
-      row[p.low] = kInfinity;
-    }
+  // The entries of pairs in a row whose cluster has n points. Pairs come in the order of their
+  // columns: memory is read forwards.
+  void replace(T* row, double n) const {
+    for (const Joint& p : pairs_) replace(row, n, p);
+  }
+  static void replace(T* row, double n, const Joint& p) {
+    row[p.high] = T(update<method>(row[p.low], row[p.high], p.pair, n));
+    row[p.low] = kInfinity;
   }
 
   void renew(index i, int thread) {
-    const index own = partner_[i], count = static_cast<index>(pairs_.size());
-    T* row = d_.row(slots_[i].row);
+    const index own = partner_[i];
     if (own >= 0) {
-      if (pairs_[own].high == i) unite(own, thread);
+      if (pairs_[own].high == i) unite(pairs_[own], thread);
       return;
     }
-    replace(row, slots_[i].size, 0, count);
-    if (partner_[near_[i]] >= 0) return search(i);
-    // Reducible: none came nearer, but for rounding.
-    for (const Joint& p : pairs_)
-      if (row[p.high] < slots_[i].distance) slots_[i].distance = row[p.high], near_[i] = p.high;
+    replace(d_.row(slots_[i].row), slots_[i].size);
+    if (partner_[near_[i]] >= 0) search(i);
   }
 
-  void unite(index own, int thread) {
-    const Joint& p = pairs_[own];
-    const index rank = p.rank, count = static_cast<index>(pairs_.size());
+  void unite(const Joint& p, int thread) {
     T *low = d_.row(slots_[p.low].row), *high = d_.row(slots_[p.high].row);
-    replace(low, p.pair.n_low, 0, rank);
-    replace(high, p.pair.n_high, 0, rank);
+    for (const Joint& q : pairs_) {
+      if (q.rank >= p.rank) continue;
+      replace(low, p.pair.n_low, q);
+      replace(high, p.pair.n_high, q);
+    }
     std::vector<double>& sizes = scratch_[thread];
     if (method == Method::ward) {
       sizes.resize(static_cast<std::size_t>(columns_));
       for (index j = 0; j < columns_; ++j) sizes[j] = slots_[j].size;
       for (const Joint& q : pairs_)
-        if (q.rank < rank) sizes[q.high] += sizes[q.low];
+        if (q.rank < p.rank) sizes[q.high] += sizes[q.low];
     }
     const double* n_other = sizes.data();
     for (index j = 0; j < columns_; ++j)
       high[j] = T(update<method>(low[j], high[j], p.pair, method == Method::ward ? n_other[j] : 0));
     high[p.low] = high[p.high] = kInfinity;
-    replace(high, p.pair.n_low + p.pair.n_high, rank + 1, count);
+    for (const Joint& q : pairs_)
+      if (q.rank > p.rank) replace(high, p.pair.n_low + p.pair.n_high, q);
     search(p.high);
   }
 

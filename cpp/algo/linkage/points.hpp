@@ -1,4 +1,4 @@
-// Points in panels of eight, as the pair kernels read them, that can be written, moved and dropped.
+// Points in panels of sixteen, as the pair kernels read them, that can be written, moved and dropped.
 #pragma once
 #include <algorithm>
 
@@ -8,7 +8,7 @@
 
 namespace coterie::linkage {
 
-constexpr index kPanel = 8;
+constexpr index kPanel = 16;
 
 inline index whole_panels(index n) { return (n + kPanel - 1) / kPanel * kPanel; }
 

@@ -21,10 +21,4 @@ class Square {
   Buffer<T> values_;
 };
 
-// The bytes a Square of n points takes.
-template <class T>
-constexpr index square_bytes(index n) {
-  return n * ((n + 7) / 8 * 8) * index(sizeof(T));
-}
-
 }  // namespace coterie::linkage

@@ -1,4 +1,7 @@
 // Lance & Williams: how far K is from the union of I and J.
+//
+// For reducible methods the result is no less than the lesser of the two, rounding included: no
+// cluster that stays ever finds its nearest among the new ones.
 #pragma once
 #include <algorithm>
 
@@ -21,12 +24,13 @@ double update(double low, double high, const Pair& p, double n_other) {
     case Method::complete:
       return std::max(low, high);
     case Method::average:
-      return (p.n_low * low + p.n_high * high) / n;
+      return std::max(std::min(low, high), (p.n_low * low + p.n_high * high) / n);
     case Method::weighted:
       return 0.5 * (low + high);
     case Method::ward:
-      return ((p.n_low + n_other) * low + (p.n_high + n_other) * high - n_other * p.apart) /
-             (n + n_other);
+      return std::max(std::min(low, high), ((p.n_low + n_other) * low + (p.n_high + n_other) * high -
+                                            n_other * p.apart) /
+                                               (n + n_other));
     case Method::centroid:
       return std::max(0.0, (p.n_low * low + p.n_high * high - p.n_low * p.n_high / n * p.apart) / n);
     case Method::median:

@@ -1,11 +1,11 @@
 // One point against many, in float64: distances, the nearest, and who is nearer than what is known.
 //
-// Points stand in lanes, eight a panel whatever the ISA, features one after the other, nothing
+// Points stand in lanes, sixteen a panel whatever the ISA, features one after the other, nothing
 // contracted: a distance has the same bits on every ISA and whichever of its two points comes
 // first. Comparisons take the lane by lane path only where a panel holds something to be told,
 // which is rare.
 //
-//   panels  ceil(count / 8) of depth x 8, padding anything
+//   panels  ceil(count / 16) of depth x 16, padding anything
 //
 // Ties go to the lower index (nearest), to the lower (id, id) pair (lower).
 #pragma once
@@ -13,16 +13,35 @@
 
 namespace coterie::COTERIE_ISA {
 
-COTERIE_INLINE Eight eight_of(double v) {
-  Eight e;
-#pragma GCC unroll 8
-  for (int i = 0; i < kParts; ++i) e.v[i] = splat(v);
+// Two AVX-512 vectors: with one, loading x takes as long as the arithmetic (bench: linkage,
+// single).
+constexpr int kPanelPoints = 16;
+constexpr int kPanelParts = kPanelPoints / width<double>;
+
+struct Group {
+  Vec<double> v[kPanelParts];
+};
+
+COTERIE_INLINE Group load_group(const double* p) {
+  Group g;
+#pragma GCC unroll 16
+  for (int i = 0; i < kPanelParts; ++i) g.v[i] = load(p + i * width<double>);
+  return g;
+}
+COTERIE_INLINE void store_group(double* p, const Group& g) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kPanelParts; ++i) store(p + i * width<double>, g.v[i]);
+}
+COTERIE_INLINE Group group_of(double v) {
+  Group e;
+#pragma GCC unroll 16
+  for (int i = 0; i < kPanelParts; ++i) e.v[i] = splat(v);
   return e;
 }
-COTERIE_INLINE bool any_not_above(const Eight& a, const Eight& b) {
+COTERIE_INLINE bool any_not_above(const Group& a, const Group& b) {
   bool some = false;
-#pragma GCC unroll 8
-  for (int i = 0; i < kParts; ++i) some = some || any_not_greater(a.v[i], b.v[i]);
+#pragma GCC unroll 16
+  for (int i = 0; i < kPanelParts; ++i) some = some || any_not_greater(a.v[i], b.v[i]);
   return some;
 }
 COTERIE_INLINE Vec<double> magnitude(Vec<double> v) {
@@ -31,19 +50,20 @@ COTERIE_INLINE Vec<double> magnitude(Vec<double> v) {
 
 // f(acc, x, y) for each feature; the sums of a panel.
 template <class F>
-COTERIE_INLINE Eight over_features(const double* x, const double* panel, index depth, const F& f) {
-  Eight sum = {};
+COTERIE_INLINE Group over_features(const double* x, const double* panel, index depth, const F& f) {
+  Group sum = {};
 #pragma GCC unroll 1
   for (index p = 0; p < depth; ++p) {
     const Vec<double> xv = broadcast(x + p);
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) f(sum.v[i], xv, load(panel + p * kLanes + i * width<double>));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i)
+      f(sum.v[i], xv, load(panel + p * kPanelPoints + i * width<double>));
   }
   return sum;
 }
 
 struct SqEuclidean {
-  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+  COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b) __attribute__((always_inline)) {
@@ -54,7 +74,7 @@ struct SqEuclidean {
 };
 
 struct Cityblock {
-  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+  COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
@@ -63,7 +83,7 @@ struct Cityblock {
 };
 
 struct Chebyshev {
-  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
+  COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
@@ -73,13 +93,13 @@ struct Chebyshev {
 
 // 1 - <x, y>, at least zero: rows of unit length.
 struct Cosine {
-  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
-    Eight e = over_features(
+  COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
+    Group e = over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
             __attribute__((always_inline)) { s += a * b; });
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) e.v[i] = higher(splat(1.0) - e.v[i], Vec<double>{});
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) e.v[i] = higher(splat(1.0) - e.v[i], Vec<double>{});
     return e;
   }
 };
@@ -89,33 +109,33 @@ COTERIE_INLINE Vec<double> ones_where(VecInt<double> mask) {
 }
 
 struct Hamming {
-  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
-    Eight e = over_features(
+  COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
+    Group e = over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
             __attribute__((always_inline)) { s += ones_where(a != b); });
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) e.v[i] /= splat(double(depth));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) e.v[i] /= splat(double(depth));
     return e;
   }
 };
 
 // Unequal features among those that are not zero in both; 0 where there is none.
 struct Jaccard {
-  COTERIE_INLINE static Eight of(const double* x, const double* panel, index depth) {
-    Eight unequal = {}, present = {};
+  COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
+    Group unequal = {}, present = {};
 #pragma GCC unroll 1
     for (index p = 0; p < depth; ++p) {
       const Vec<double> a = broadcast(x + p), zero{};
-#pragma GCC unroll 8
-      for (int i = 0; i < kParts; ++i) {
-        const Vec<double> b = load(panel + p * kLanes + i * width<double>);
+#pragma GCC unroll 16
+      for (int i = 0; i < kPanelParts; ++i) {
+        const Vec<double> b = load(panel + p * kPanelPoints + i * width<double>);
         unequal.v[i] += ones_where(a != b);
         present.v[i] += ones_where((a != zero) | (b != zero));
       }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) unequal.v[i] /= higher(present.v[i], splat(1.0));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) unequal.v[i] /= higher(present.v[i], splat(1.0));
     return unequal;
   }
 };
@@ -124,32 +144,32 @@ struct Jaccard {
 template <class Metric, bool root>
 void pair_distances(const PairTask& task, double* out) {
   const PairTask t = task;  // a store could otherwise have changed the task
-  for (index p = 0; p * kLanes < t.count; ++p) {
-    double* to = out + p * kLanes;
-    store8(to, Metric::of(t.x, t.panels + p * kLanes * t.depth, t.depth));
-    for (int l = 0; root && l < kLanes; ++l) to[l] = __builtin_sqrt(to[l]);
+  for (index p = 0; p * kPanelPoints < t.count; ++p) {
+    double* to = out + p * kPanelPoints;
+    store_group(to, Metric::of(t.x, t.panels + p * kPanelPoints * t.depth, t.depth));
+    for (int l = 0; root && l < kPanelPoints; ++l) to[l] = __builtin_sqrt(to[l]);
   }
 }
 
 // How far clusters are apart, from the sums of a panel: plain, or about what the clusters weigh.
 struct Plain {
-  COTERIE_INLINE static Eight of(const PairNearestTask&, Eight e, index) { return e; }
+  COTERIE_INLINE static Group of(const PairNearestTask&, Group e, index) { return e; }
 };
 // + spread_x + spread_y
 struct Spread {
-  COTERIE_INLINE static Eight of(const PairNearestTask& t, Eight e, index at) {
+  COTERIE_INLINE static Group of(const PairNearestTask& t, Group e, index at) {
     const Vec<double> own = broadcast(&t.term);
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) e.v[i] += own + load(t.terms + at + i * width<double>);
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) e.v[i] += own + load(t.terms + at + i * width<double>);
     return e;
   }
 };
 // 2 s / (1/n_x + 1/n_y)
 struct Ward {
-  COTERIE_INLINE static Eight of(const PairNearestTask& t, Eight e, index at) {
+  COTERIE_INLINE static Group of(const PairNearestTask& t, Group e, index at) {
     const Vec<double> own = broadcast(&t.term);
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i)
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i)
       e.v[i] = (e.v[i] + e.v[i]) / (own + load(t.terms + at + i * width<double>));
     return e;
   }
@@ -158,18 +178,18 @@ struct Ward {
 // Could one of the panel be as near as `limit`? For Ward without its division, with room for the
 // rounding.
 template <class Form>
-COTERIE_INLINE bool within(const PairNearestTask& t, const Eight& sums, index at, double limit) {
+COTERIE_INLINE bool within(const PairNearestTask& t, const Group& sums, index at, double limit) {
   if constexpr (__is_same(Form, Ward)) {
     const Vec<double> own = broadcast(&t.term), bound = splat(limit * (1 + 1e-12));
     bool some = false;
-#pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) {
       const Vec<double> both = own + load(t.terms + at + i * width<double>);
       some = some || any_not_greater(sums.v[i] + sums.v[i], bound * both);
     }
     return some;
   }
-  return any_not_above(Form::of(t, sums, at), eight_of(limit));
+  return any_not_above(Form::of(t, sums, at), group_of(limit));
 }
 
 // The nearest point but `self`, if it is nearer than `distance` says, or as near and of lower
@@ -177,12 +197,12 @@ COTERIE_INLINE bool within(const PairNearestTask& t, const Eight& sums, index at
 template <class Metric, class Form>
 void pair_nearest(const PairNearestTask& task, double& distance, index& nearest) {
   const PairNearestTask t = task;
-  for (index at = 0; at < t.count; at += kLanes) {
-    const Eight sums = Metric::of(t.x, t.panels + at * t.depth, t.depth);
+  for (index at = 0; at < t.count; at += kPanelPoints) {
+    const Group sums = Metric::of(t.x, t.panels + at * t.depth, t.depth);
     if (!within<Form>(t, sums, at, distance)) continue;
-    double d[kLanes];
-    store8(d, Form::of(t, sums, at));
-    const index lanes = t.count - at < kLanes ? t.count - at : kLanes;
+    double d[kPanelPoints];
+    store_group(d, Form::of(t, sums, at));
+    const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
     for (index l = 0; l < lanes; ++l)
       if (d[l] < distance && at + l != t.self) distance = d[l], nearest = t.first + at + l;
   }
@@ -195,12 +215,12 @@ index pair_lower(const PairLowerTask& task) {
   const PairLowerTask t = task;
   double least = __builtin_inf();
   index at_least = -1;
-  for (index at = 0; at < t.count; at += kLanes) {
-    const Eight d = Metric::of(t.x, t.panels + at * t.depth, t.depth);
-    const index lanes = t.count - at < kLanes ? t.count - at : kLanes;
-    if (any_not_above(d, load8(t.best + at))) {
-      double v[kLanes];
-      store8(v, d);
+  for (index at = 0; at < t.count; at += kPanelPoints) {
+    const Group d = Metric::of(t.x, t.panels + at * t.depth, t.depth);
+    const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
+    if (any_not_above(d, load_group(t.best + at))) {
+      double v[kPanelPoints];
+      store_group(v, d);
       for (index i = at; i < at + lanes; ++i) {
         const double value = v[i - at];
         if (value > t.best[i] || (value == t.best[i] && t.from[i] <= t.id)) continue;
@@ -208,7 +228,7 @@ index pair_lower(const PairLowerTask& task) {
         if (t.copy) t.copy[i] = value;
       }
     }
-    if (t.ids == nullptr || !any_not_above(load8(t.best + at), eight_of(least))) continue;
+    if (t.ids == nullptr || !any_not_above(load_group(t.best + at), group_of(least))) continue;
     for (index i = at; i < at + lanes; ++i) {
       if (t.best[i] > least) continue;
       const auto low = [&](index j) { return t.ids[j] < t.from[j] ? t.ids[j] : t.from[j]; };

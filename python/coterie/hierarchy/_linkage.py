@@ -285,7 +285,7 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
 
 
 def _require_square(n: int, task: _Task, name: str) -> None:
-    size = n * ((n + 7) // 8 * 8) * (4 if task.single_precision else 8)
+    size = n * ((n + 15) // 16 * 16) * (4 if task.single_precision else 8)
     advice = "dtype=numpy.float32 halves it; method 'single' or 'ward' of observations needs little"
     require_memory(size, name, advice)
 
