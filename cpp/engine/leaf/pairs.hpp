@@ -62,7 +62,24 @@ COTERIE_INLINE Group over_features(const double* x, const double* panel, index d
   return sum;
 }
 
+// Rounding of a sum of `depth` products is less than this share of the sum of their magnitudes.
+COTERIE_INLINE double rounding_share(index depth) { return double(depth + 8) * 0x1p-51; }
+
+// `screen` is a lower bound of `of`, in half the time where products are fused.
 struct SqEuclidean {
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    Group e = over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b) __attribute__((always_inline)) {
+          const Vec<double> d = a - b;
+          s = madd(d, d, s);
+        });
+    const Vec<double> share = splat(1 - rounding_share(depth));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) e.v[i] *= share;
+    return e;
+  }
+
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
@@ -74,6 +91,9 @@ struct SqEuclidean {
 };
 
 struct Cityblock {
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    return of(x, panel, depth);
+  }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
@@ -83,6 +103,9 @@ struct Cityblock {
 };
 
 struct Chebyshev {
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    return of(x, panel, depth);
+  }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
@@ -93,6 +116,16 @@ struct Chebyshev {
 
 // 1 - <x, y>, at least zero: rows of unit length.
 struct Cosine {
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    Group e = over_features(
+        x, panel, depth,
+        [](Vec<double> & s, Vec<double> a, Vec<double> b)
+            __attribute__((always_inline)) { s = madd(a, b, s); });
+    const Vec<double> one = splat(1 - rounding_share(depth));
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) e.v[i] = higher(one - e.v[i], Vec<double>{});
+    return e;
+  }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     Group e = over_features(
         x, panel, depth,
@@ -109,6 +142,9 @@ COTERIE_INLINE Vec<double> ones_where(VecInt<double> mask) {
 }
 
 struct Hamming {
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    return of(x, panel, depth);
+  }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     Group e = over_features(
         x, panel, depth,
@@ -122,6 +158,9 @@ struct Hamming {
 
 // Unequal features among those that are not zero in both; 0 where there is none.
 struct Jaccard {
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    return of(x, panel, depth);
+  }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     Group unequal = {}, present = {};
 #pragma GCC unroll 1
@@ -198,10 +237,10 @@ template <class Metric, class Form>
 void pair_nearest(const PairNearestTask& task, double& distance, index& nearest) {
   const PairNearestTask t = task;
   for (index at = 0; at < t.count; at += kPanelPoints) {
-    const Group sums = Metric::of(t.x, t.panels + at * t.depth, t.depth);
-    if (!within<Form>(t, sums, at, distance)) continue;
+    const double* panel = t.panels + at * t.depth;
+    if (!within<Form>(t, Metric::screen(t.x, panel, t.depth), at, distance)) continue;
     double d[kPanelPoints];
-    store_group(d, Form::of(t, sums, at));
+    store_group(d, Form::of(t, Metric::of(t.x, panel, t.depth), at));
     const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
     for (index l = 0; l < lanes; ++l)
       if (d[l] < distance && at + l != t.self) distance = d[l], nearest = t.first + at + l;
@@ -216,11 +255,11 @@ index pair_lower(const PairLowerTask& task) {
   double least = __builtin_inf();
   index at_least = -1;
   for (index at = 0; at < t.count; at += kPanelPoints) {
-    const Group d = Metric::of(t.x, t.panels + at * t.depth, t.depth);
+    const double* panel = t.panels + at * t.depth;
     const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
-    if (any_not_above(d, load_group(t.best + at))) {
+    if (any_not_above(Metric::screen(t.x, panel, t.depth), load_group(t.best + at))) {
       double v[kPanelPoints];
-      store_group(v, d);
+      store_group(v, Metric::of(t.x, panel, t.depth));
       for (index i = at; i < at + lanes; ++i) {
         const double value = v[i - at];
         if (value > t.best[i] || (value == t.best[i] && t.from[i] <= t.id)) continue;
