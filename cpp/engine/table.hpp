@@ -151,10 +151,15 @@ struct PairTask {
   const double* panels;  // ceil(count / 16) of depth x 16
   std::int64_t depth, count;
 };
+// The same for several points: x is queries x depth.
 struct PairNearestTask : PairTask {
-  std::int64_t first, self;  // the index of point 0; the point that does not count, from 0
-  double term;               // 1 / size or spread of the cluster at x
-  const double* terms;       // of the points, whole panels
+  std::int64_t queries, keep;  // how many of the nearest each query keeps
+  std::int64_t first;          // the index of point 0
+  const std::int64_t* self;    // of each query: the index that does not count
+  const double* term;          // of each query: 1 / size or spread of its cluster
+  const double* terms;         // of the points, whole panels
+  double* distance;            // queries x keep, ascending; infinity where there is none yet
+  std::int64_t* nearest;       // queries x keep
 };
 struct PairLowerTask : PairTask {
   std::int64_t id;         // of x
@@ -171,10 +176,10 @@ constexpr int kPairMetrics = 7;
 struct PairKernels {
   void (*distances[kPairMetrics])(const PairTask&, double* out);
   std::int64_t (*lower[kPairMetrics])(const PairLowerTask&);
-  void (*nearest_plain)(const PairNearestTask&, double& distance, std::int64_t& nearest);
-  void (*nearest_spread)(const PairNearestTask&, double& distance, std::int64_t& nearest);
-  void (*nearest_ward)(const PairNearestTask&, double& distance, std::int64_t& nearest);
-  void (*nearest_cosine)(const PairNearestTask&, double& distance, std::int64_t& nearest);
+  void (*nearest_plain)(const PairNearestTask&);
+  void (*nearest_spread)(const PairNearestTask&);
+  void (*nearest_ward)(const PairNearestTask&);
+  void (*nearest_cosine)(const PairNearestTask&);
 };
 
 template <class T>

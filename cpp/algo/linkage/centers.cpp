@@ -89,9 +89,13 @@ class Centers {
       PairNearestTask task{};
       static_cast<PairTask&>(task) =
           points_.task(point, first + kPanel, points_.count - first - kPanel);
+      const index nobody = -1;
+      task.queries = task.keep = 1;
       task.first = first + kPanel;
-      task.self = -1;
-      isa::table().pairs.nearest_plain(task, d, near);
+      task.self = &nobody;
+      task.distance = &d;
+      task.nearest = &near;
+      isa::table().pairs.nearest_plain(task);
     }
     best_[i] = near < 0 ? -1 : d;
     bound_[i] = near < 0 ? kInfinity : d;

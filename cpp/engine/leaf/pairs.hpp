@@ -65,21 +65,49 @@ COTERIE_INLINE Group over_features(const double* x, const double* panel, index d
 // Rounding of a sum of `depth` products is less than this share of the sum of their magnitudes.
 COTERIE_INLINE double rounding_share(index depth) { return double(depth + 8) * 0x1p-51; }
 
+// Sums of products of several points against a panel: their chains of additions run side by side.
+template <class Metric, int Q>
+COTERIE_INLINE void fused_sums(const double* const (&x)[Q], const double* panel, index depth,
+                               Group (&sum)[Q]) {
+#pragma GCC unroll 4
+  for (int q = 0; q < Q; ++q) sum[q] = Group{};
+#pragma GCC unroll 1
+  for (index p = 0; p < depth; ++p) {
+    Vec<double> y[kPanelParts];
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelParts; ++i) y[i] = load(panel + p * kPanelPoints + i * width<double>);
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; ++q) {
+      const Vec<double> xv = broadcast(x[q] + p);
+#pragma GCC unroll 16
+      for (int i = 0; i < kPanelParts; ++i) Metric::fuse(sum[q].v[i], xv, y[i]);
+    }
+  }
+}
+
 // `screen` is a lower bound of `of`, in half the time where products are fused.
+template <class Metric>
+COTERIE_INLINE Group fused_screen(const double* x, const double* panel, index depth) {
+  const double* const one[1] = {x};
+  Group sum[1];
+  fused_sums<Metric>(one, panel, depth, sum);
+  return Metric::below(sum[0], depth);
+}
+
 struct SqEuclidean {
-  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
-    Group e = over_features(
-        x, panel, depth,
-        [](Vec<double> & s, Vec<double> a, Vec<double> b) __attribute__((always_inline)) {
-          const Vec<double> d = a - b;
-          s = madd(d, d, s);
-        });
+  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) {
+    const Vec<double> d = a - b;
+    s = madd(d, d, s);
+  }
+  COTERIE_INLINE static Group below(Group sum, index depth) {
     const Vec<double> share = splat(1 - rounding_share(depth));
 #pragma GCC unroll 16
-    for (int i = 0; i < kPanelParts; ++i) e.v[i] *= share;
-    return e;
+    for (int i = 0; i < kPanelParts; ++i) sum.v[i] *= share;
+    return sum;
   }
-
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    return fused_screen<SqEuclidean>(x, panel, depth);
+  }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
@@ -116,15 +144,17 @@ struct Chebyshev {
 
 // 1 - <x, y>, at least zero: rows of unit length.
 struct Cosine {
-  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
-    Group e = over_features(
-        x, panel, depth,
-        [](Vec<double> & s, Vec<double> a, Vec<double> b)
-            __attribute__((always_inline)) { s = madd(a, b, s); });
+  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) {
+    s = madd(a, b, s);
+  }
+  COTERIE_INLINE static Group below(Group sum, index depth) {
     const Vec<double> one = splat(1 - rounding_share(depth));
 #pragma GCC unroll 16
-    for (int i = 0; i < kPanelParts; ++i) e.v[i] = higher(one - e.v[i], Vec<double>{});
-    return e;
+    for (int i = 0; i < kPanelParts; ++i) sum.v[i] = higher(one - sum.v[i], Vec<double>{});
+    return sum;
+  }
+  COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
+    return fused_screen<Cosine>(x, panel, depth);
   }
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     Group e = over_features(
@@ -192,12 +222,12 @@ void pair_distances(const PairTask& task, double* out) {
 
 // How far clusters are apart, from the sums of a panel: plain, or about what the clusters weigh.
 struct Plain {
-  COTERIE_INLINE static Group of(const PairNearestTask&, Group e, index) { return e; }
+  COTERIE_INLINE static Group of(const PairNearestTask&, Group e, index, index) { return e; }
 };
 // + spread_x + spread_y
 struct Spread {
-  COTERIE_INLINE static Group of(const PairNearestTask& t, Group e, index at) {
-    const Vec<double> own = broadcast(&t.term);
+  COTERIE_INLINE static Group of(const PairNearestTask& t, Group e, index q, index at) {
+    const Vec<double> own = broadcast(t.term + q);
 #pragma GCC unroll 16
     for (int i = 0; i < kPanelParts; ++i) e.v[i] += own + load(t.terms + at + i * width<double>);
     return e;
@@ -205,8 +235,8 @@ struct Spread {
 };
 // 2 s / (1/n_x + 1/n_y)
 struct Ward {
-  COTERIE_INLINE static Group of(const PairNearestTask& t, Group e, index at) {
-    const Vec<double> own = broadcast(&t.term);
+  COTERIE_INLINE static Group of(const PairNearestTask& t, Group e, index q, index at) {
+    const Vec<double> own = broadcast(t.term + q);
 #pragma GCC unroll 16
     for (int i = 0; i < kPanelParts; ++i)
       e.v[i] = (e.v[i] + e.v[i]) / (own + load(t.terms + at + i * width<double>));
@@ -217,9 +247,10 @@ struct Ward {
 // Could one of the panel be as near as `limit`? For Ward without its division, with room for the
 // rounding.
 template <class Form>
-COTERIE_INLINE bool within(const PairNearestTask& t, const Group& sums, index at, double limit) {
+COTERIE_INLINE bool within(const PairNearestTask& t, const Group& sums, index q, index at,
+                           double limit) {
   if constexpr (__is_same(Form, Ward)) {
-    const Vec<double> own = broadcast(&t.term), bound = splat(limit * (1 + 1e-12));
+    const Vec<double> own = broadcast(t.term + q), bound = splat(limit * (1 + 1e-12));
     bool some = false;
 #pragma GCC unroll 16
     for (int i = 0; i < kPanelParts; ++i) {
@@ -228,22 +259,47 @@ COTERIE_INLINE bool within(const PairNearestTask& t, const Group& sums, index at
     }
     return some;
   }
-  return any_not_above(Form::of(t, sums, at), group_of(limit));
+  return any_not_above(Form::of(t, sums, q, at), group_of(limit));
 }
 
-// The nearest point but `self`, if it is nearer than `distance` says, or as near and of lower
-// index: ascending calls over ranges of points find the nearest of all.
+// Queries that are screened side by side: as many as leave the sums in registers.
+constexpr int kSideBySide = kPanelParts <= 2 ? 4 : kPanelParts <= 4 ? 2 : 1;
+
+// The points of a panel that are nearer to query q than what it has, in order of (distance, index).
 template <class Metric, class Form>
-void pair_nearest(const PairNearestTask& task, double& distance, index& nearest) {
-  const PairNearestTask t = task;
+void insert_near(const PairNearestTask& t, index q, index at) {
+  double *distance = t.distance + q * t.keep, d[kPanelPoints];
+  index* nearest = t.nearest + q * t.keep;
+  store_group(d,
+              Form::of(t, Metric::of(t.x + q * t.depth, t.panels + at * t.depth, t.depth), q, at));
+  const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
+  for (index l = 0; l < lanes; ++l) {
+    if (!(d[l] < distance[t.keep - 1]) || t.first + at + l == t.self[q]) continue;
+    index to = t.keep - 1;
+    for (; to > 0 && distance[to - 1] > d[l]; --to)
+      distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
+    distance[to] = d[l], nearest[to] = t.first + at + l;
+  }
+}
+
+// The `keep` nearest points of every query but itself: ascending calls over ranges of points find
+// those of all.
+template <class Metric, class Form>
+void pair_nearest(const PairNearestTask& task) {
+  const PairNearestTask t = task;  // a store could otherwise have changed the task
+  constexpr int Q = kSideBySide;
   for (index at = 0; at < t.count; at += kPanelPoints) {
-    const double* panel = t.panels + at * t.depth;
-    if (!within<Form>(t, Metric::screen(t.x, panel, t.depth), at, distance)) continue;
-    double d[kPanelPoints];
-    store_group(d, Form::of(t, Metric::of(t.x, panel, t.depth), at));
-    const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
-    for (index l = 0; l < lanes; ++l)
-      if (d[l] < distance && at + l != t.self) distance = d[l], nearest = t.first + at + l;
+    for (index q0 = 0; q0 < t.queries; q0 += Q) {
+      const double* x[Q];
+      Group sums[Q];
+      for (int q = 0; q < Q; ++q) x[q] = t.x + (q0 + q < t.queries ? q0 + q : q0) * t.depth;
+      fused_sums<Metric>(x, t.panels + at * t.depth, t.depth, sums);
+#pragma GCC unroll 4
+      for (int q = 0; q < Q; ++q)
+        if (q0 + q < t.queries && within<Form>(t, Metric::below(sums[q], t.depth), q0 + q, at,
+                                               t.distance[(q0 + q) * t.keep + t.keep - 1]))
+          insert_near<Metric, Form>(t, q0 + q, at);
+    }
   }
 }
 
