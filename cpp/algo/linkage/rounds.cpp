@@ -21,7 +21,8 @@ namespace {
 
 constexpr index kQueries = 16;        // searches that share a pass over the points
 constexpr index kChunkBytes = 24576;  // of points: they stay in the L1 cache
-constexpr index kKeep = 8;            // neighbours a search lists (bench: linkage, ward)
+constexpr index kKeep = 6;            // neighbours a search lists (bench: linkage, ward)
+constexpr index kFew = 5000;          // points below which lists cost more than they save
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class Rounds {
@@ -29,6 +30,7 @@ class Rounds {
   Rounds(const View<double>& x, Form form, bool halves, int n_threads)
       : clusters_(x, form, halves),
         n_threads_(n_threads),
+        keep_(x.rows < kFew ? 1 : kKeep),
         near_(x.rows, -1),
         distance_(x.rows, kInfinity),
         beyond_(x.rows, -kInfinity),
@@ -116,8 +118,8 @@ class Rounds {
   void search_block(const index* slots, index count) {
     const index depth = clusters_.depth(), left = clusters_.count(),
                 chunk = std::max(kPanel, kChunkBytes / (8 * depth) / kPanel * kPanel);
-    Buffer<double> queries(count * depth), distance(count * kKeep, kInfinity);
-    Buffer<index> nearest(count * kKeep, -1);
+    Buffer<double> queries(count * depth), distance(count * keep_, kInfinity);
+    Buffer<index> nearest(count * keep_, -1);
     double term[kQueries];
     for (index q = 0; q < count; ++q) {
       std::copy_n(clusters_.mean(slots[q]), depth, queries.data() + q * depth);
@@ -128,7 +130,7 @@ class Rounds {
       static_cast<PairTask&>(task) =
           clusters_.points().task(queries.data(), first, std::min(chunk, left - first));
       task.queries = count;
-      task.keep = kKeep;
+      task.keep = keep_;
       task.first = first;
       task.self = slots;
       task.term = term;
@@ -139,13 +141,13 @@ class Rounds {
     }
     for (index q = 0; q < count; ++q) {
       const index i = slots[q];
-      near_[i] = nearest[q * kKeep];
-      distance_[i] = distance[q * kKeep];
-      beyond_[i] = distance[q * kKeep + kKeep - 1];
+      near_[i] = nearest[q * keep_];
+      distance_[i] = distance[q * keep_];
+      beyond_[i] = distance[q * keep_ + keep_ - 1];
       index listed = 0;
-      for (; listed < kKeep && nearest[q * kKeep + listed] >= 0; ++listed)
+      for (; listed < keep_ && nearest[q * keep_ + listed] >= 0; ++listed)
         listed_[i * 2 * kKeep + listed] =
-            static_cast<std::int32_t>(clusters_.id(nearest[q * kKeep + listed]));
+            static_cast<std::int32_t>(clusters_.id(nearest[q * keep_ + listed]));
       lists_[i] = static_cast<std::uint8_t>(listed);
     }
   }
@@ -201,6 +203,7 @@ class Rounds {
 
   Clusters clusters_;
   const int n_threads_;
+  const index keep_;
   std::vector<index> near_;          // slot of the nearest
   std::vector<double> distance_;     // to it
   std::vector<double> beyond_;       // what is not listed is at least that far

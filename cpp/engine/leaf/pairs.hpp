@@ -268,18 +268,35 @@ constexpr int kSideBySide = kPanelParts <= 2 ? 4 : kPanelParts <= 4 ? 2 : 1;
 // The points of a panel that are nearer to query q than what it has, in order of (distance, index).
 template <class Metric, class Form>
 void insert_near(const PairNearestTask& t, index q, index at) {
-  double *distance = t.distance + q * t.keep, d[kPanelPoints];
+  double* distance = t.distance + q * t.keep;
   index* nearest = t.nearest + q * t.keep;
-  store_group(d,
-              Form::of(t, Metric::of(t.x + q * t.depth, t.panels + at * t.depth, t.depth), q, at));
-  const index lanes = t.count - at < kPanelPoints ? t.count - at : kPanelPoints;
-  for (index l = 0; l < lanes; ++l) {
-    if (!(d[l] < distance[t.keep - 1]) || t.first + at + l == t.self[q]) continue;
-    index to = t.keep - 1;
-    for (; to > 0 && distance[to - 1] > d[l]; --to)
-      distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
-    distance[to] = d[l], nearest[to] = t.first + at + l;
+  const double* panel = t.panels + at * t.depth;
+  const Group d = Form::of(t, Metric::of(t.x + q * t.depth, panel, t.depth), q, at);
+  for (int part = 0; part < kPanelParts; ++part) {
+    unsigned near = not_at_least(d.v[part], broadcast(distance + t.keep - 1));
+    for (; near != 0; near &= near - 1) {
+      const index l = __builtin_ctz(near), i = at + part * width<double> + l;
+      const double value = d.v[part][l];
+      if (i >= t.count || !(value < distance[t.keep - 1]) || t.first + i == t.self[q]) continue;
+      index to = t.keep - 1;
+      for (; to > 0 && distance[to - 1] > value; --to)
+        distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
+      distance[to] = value, nearest[to] = t.first + i;
+    }
   }
+}
+
+template <class Metric, class Form, int Q>
+COTERIE_INLINE void near_panel(const PairNearestTask& t, index first, index at) {
+  const double* x[Q];
+  Group sums[Q];
+  for (int q = 0; q < Q; ++q) x[q] = t.x + (first + q) * t.depth;
+  fused_sums<Metric>(x, t.panels + at * t.depth, t.depth, sums);
+#pragma GCC unroll 4
+  for (index q = 0; q < Q; ++q)
+    if (within<Form>(t, Metric::below(sums[q], t.depth), first + q, at,
+                     t.distance[(first + q) * t.keep + t.keep - 1]))
+      insert_near<Metric, Form>(t, first + q, at);
 }
 
 // The `keep` nearest points of every query but itself: ascending calls over ranges of points find
@@ -287,19 +304,11 @@ void insert_near(const PairNearestTask& t, index q, index at) {
 template <class Metric, class Form>
 void pair_nearest(const PairNearestTask& task) {
   const PairNearestTask t = task;  // a store could otherwise have changed the task
-  constexpr int Q = kSideBySide;
   for (index at = 0; at < t.count; at += kPanelPoints) {
-    for (index q0 = 0; q0 < t.queries; q0 += Q) {
-      const double* x[Q];
-      Group sums[Q];
-      for (int q = 0; q < Q; ++q) x[q] = t.x + (q0 + q < t.queries ? q0 + q : q0) * t.depth;
-      fused_sums<Metric>(x, t.panels + at * t.depth, t.depth, sums);
-#pragma GCC unroll 4
-      for (int q = 0; q < Q; ++q)
-        if (q0 + q < t.queries && within<Form>(t, Metric::below(sums[q], t.depth), q0 + q, at,
-                                               t.distance[(q0 + q) * t.keep + t.keep - 1]))
-          insert_near<Metric, Form>(t, q0 + q, at);
-    }
+    index q = 0;
+    for (; q + kSideBySide <= t.queries; q += kSideBySide)
+      near_panel<Metric, Form, kSideBySide>(t, q, at);
+    for (; q < t.queries; ++q) near_panel<Metric, Form, 1>(t, q, at);
   }
 }
 
