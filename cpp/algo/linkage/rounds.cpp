@@ -22,7 +22,7 @@ namespace {
 constexpr index kQueries = 16;        // searches that share a pass over the points
 constexpr index kChunkBytes = 24576;  // of points: they stay in the L1 cache
 constexpr index kKeep = 6;            // neighbours a search lists (bench: linkage, ward)
-constexpr index kFew = 5000;          // points below which lists cost more than they save
+constexpr index kFew = 200000;        // values of x below which lists cost more than they save
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class Rounds {
@@ -30,7 +30,7 @@ class Rounds {
   Rounds(const View<double>& x, Form form, bool halves, int n_threads)
       : clusters_(x, form, halves),
         n_threads_(n_threads),
-        keep_(x.rows < kFew ? 1 : kKeep),
+        keep_(x.rows * x.cols < kFew ? 1 : kKeep),
         near_(x.rows, -1),
         distance_(x.rows, kInfinity),
         beyond_(x.rows, -kInfinity),
