@@ -95,12 +95,16 @@ void points(const Array<double>& X, const std::string& method, const std::string
                          m == Method::ward, z);
 }
 
-template <class T, class Make>
-void by_matrix(const Make& make, Method m, index n, int n_threads, const Progress& progress, double* z) {
-  linkage::Square<T> square = make(T{});
-  if (m == Method::centroid || m == Method::median)
-    return linkage::merge_matrix_in_order(square, m, progress, z);
-  linkage::emit_merges(linkage::merge_matrix(square, m, n_threads, progress), n, on_squares(m), z);
+template <class T, class Distances>
+void by_matrix(Distances&& d, Method m, index n, int n_threads, const Progress& progress, double* z) {
+  if (m != Method::centroid && m != Method::median)
+    return linkage::emit_merges(linkage::merge_matrix<T>(d, m, n_threads, progress), n, on_squares(m), z);
+  if constexpr (std::is_same_v<Distances, linkage::Square<T>>) {
+    linkage::merge_matrix_in_order(d, m, progress, z);
+  } else {
+    linkage::Square<T> square(d, n_threads);
+    linkage::merge_matrix_in_order(square, m, progress, z);
+  }
 }
 
 void matrix(const Array<double>& X, const std::string& method, const std::string& metric, bool angular,
@@ -112,11 +116,11 @@ void matrix(const Array<double>& X, const std::string& method, const std::string
   const Progress progress = progress_of(callback);
   threads1(n_threads);
   const py::gil_scoped_release nogil;
-  const auto make = [&](auto t) {
-    return linkage::Square<decltype(t)>(x, pair, angular, on_squares(m), n_threads);
-  };
-  if (single_precision) by_matrix<float>(make, m, x.rows, n_threads, progress, z);
-  else by_matrix<double>(make, m, x.rows, n_threads, progress, z);
+  const bool squared = on_squares(m);
+  if (single_precision)
+    by_matrix<float>(linkage::Lines<float>(x, pair, angular, squared), m, x.rows, n_threads, progress, z);
+  else
+    by_matrix<double>(linkage::Lines<double>(x, pair, angular, squared), m, x.rows, n_threads, progress, z);
 }
 
 void condensed(const Array<double>& y, index n, const std::string& method, bool single_precision,
@@ -129,9 +133,11 @@ void condensed(const Array<double>& y, index n, const std::string& method, bool 
   const py::gil_scoped_release nogil;
   if (m == Method::single)
     return linkage::emit_edges(linkage::spanning_tree(d, n, progress), n, false, z);
-  const auto make = [&](auto t) { return linkage::Square<decltype(t)>(d, n, on_squares(m), n_threads); };
-  if (single_precision) by_matrix<float>(make, m, n, n_threads, progress, z);
-  else by_matrix<double>(make, m, n, n_threads, progress, z);
+  const bool squared = on_squares(m);
+  if (single_precision)
+    by_matrix<float>(linkage::Square<float>(d, n, squared, n_threads), m, n, n_threads, progress, z);
+  else
+    by_matrix<double>(linkage::Square<double>(d, n, squared, n_threads), m, n, n_threads, progress, z);
 }
 
 }  // namespace

@@ -55,12 +55,12 @@ std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric
 void merge_centers(const View<double>& x, Method method, int n_threads, const Progress& progress,
                    double* z);
 
-// By a square matrix of T, from points or from condensed distances; ward, centroid and median on
-// their squares. Reducible methods return merges, the others fill z.
+// By a square matrix of T (square.hpp): of lines of distances, or given whole and taken over; ward,
+// centroid and median on their squares. Reducible methods return merges, the others fill z.
 template <class T>
 class Square;
-template <class T>
-std::vector<Merge> merge_matrix(Square<T>& distances, Method method, int n_threads,
+template <class T, class Distances>
+std::vector<Merge> merge_matrix(Distances& distances, Method method, int n_threads,
                                 const Progress& progress);
 template <class T>
 void merge_matrix_in_order(Square<T>& distances, Method method, const Progress& progress, double* z);

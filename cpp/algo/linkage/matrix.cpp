@@ -1,10 +1,10 @@
 // Linkage on a square matrix of distances.
 //
-// Reducible methods: rounds of reciprocal nearest neighbours. Each row is its own affair: a row that
-// stays replaces the entries of every two that merge by that of their union; the row of a new cluster
-// comes from the two rows, after the pairs of lower key and before the others. So every entry is what
-// merging one pair at a time gives, bit for bit, and no column is walked. Dead columns are infinite
-// until a quarter of them are dead and rows close up.
+// Reducible methods: rounds of reciprocal nearest neighbours. Each row is its own affair: a row
+// that stays replaces the entries of every two that merge by that of their union; the row of a new
+// cluster comes from the two rows, after the pairs of lower key and before the others. So every
+// entry is what merging one pair at a time gives, bit for bit, and no column is walked. Dead
+// columns are infinite until a quarter of them are dead and rows close up.
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -25,24 +25,24 @@ constexpr index kRows = 8;  // a task
 template <class T, Method method>
 class Rounds {
  public:
-  Rounds(Square<T>& d, int n_threads)
-      : d_(d), n_threads_(n_threads), columns_(d.n), slots_(d.n), near_(d.n, -1), partner_(d.n, -1) {
-    for (index i = 0; i < d.n; ++i) slots_[i] = {i, i, 1.0, T(0)};
-    merges_.reserve(static_cast<std::size_t>(d.n - 1));
-  }
+  Rounds(Square<T>& d, int n_threads) : Rounds(d.n, n_threads) { d_ = std::move(d); }
+  Rounds(const Lines<T>& lines, int n_threads) : Rounds(lines.n, n_threads) { lines_ = &lines; }
 
   std::vector<Merge> run(const Progress& progress) {
-    each_row([&](index i, int) { search(i); });
-    for (index left = d_.n; left > 1;) {
+    if (lines_)
+      first_round();
+    else
+      each_row([&](index i, int) { search(i, row(i)); });
+    while (left_ > 1) {
       find_pairs();
-      each_row([&](index i, int thread) { renew(i, thread); });
-      for (const Joint& p : pairs_) {
-        slots_[p.high].size += slots_[p.low].size;
-        slots_[p.low].row = -1;
-        partner_[p.low] = partner_[p.high] = -1;
-      }
-      left -= static_cast<index>(pairs_.size());
-      if (4 * left < 3 * columns_) close_up();
+      each_row([&](index i, int thread) {
+        if (partner_[i] < 0)
+          renew(i, row(i));
+        else if (joint(i).high == i)
+          unite(joint(i), row(joint(i).low), row(i), thread);
+      });
+      settle();
+      if (4 * left_ < 3 * columns_) close_up();
       if (interrupt::pending()) throw Interrupted();
       if (progress) progress(static_cast<index>(merges_.size()));
     }
@@ -62,6 +62,50 @@ class Rounds {
   };
   static constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
+  Rounds(index n, int n_threads)
+      : n_threads_(n_threads), left_(n), columns_(n), slots_(n), near_(n, -1), partner_(n, -1) {
+    for (index i = 0; i < n; ++i) slots_[i] = {i, i, 1.0, T(0)};
+    merges_.reserve(static_cast<std::size_t>(n - 1));
+  }
+
+  T* row(index i) { return d_.row(slots_[i].row); }
+  const Joint& joint(index i) const { return pairs_[partner_[i]]; }
+
+  // The first round needs no matrix: lines are computed twice, and the matrix is that of what is
+  // left, two thirds of its size (bench: linkage, complete).
+  void first_round() {
+    const index stride = lines_->stride;
+    std::vector<Buffer<T>> scratch;
+    for (int t = 0; t < n_threads_; ++t) scratch.emplace_back(2 * stride);
+    each_row([&](index i, int thread) {
+      lines_->fill(i, scratch[thread].data());
+      search(i, scratch[thread].data());
+    });
+    find_pairs();
+    std::vector<index> kept;
+    for (index i = 0; i < columns_; ++i)
+      if (partner_[i] < 0 || joint(i).high == i) kept.push_back(i);
+    d_ = Square<T>(static_cast<index>(kept.size()));
+    const int team = threads::worth(static_cast<double>(stride * stride), n_threads_);
+    scratch_.resize(static_cast<std::size_t>(team));
+    threads::parallel_blocks(d_.n, team, [&](index k, int thread) {
+      const index i = kept[k];
+      T *high = scratch[thread].data(), *low = high + stride, *to = d_.row(k);
+      lines_->fill(i, high);
+      if (partner_[i] < 0) {
+        renew(i, high);
+      } else {
+        lines_->fill(joint(i).low, low);
+        unite(joint(i), low, high, thread);
+      }
+      for (index j = 0; j < d_.n; ++j) to[j] = high[kept[j]];
+      for (index j = d_.n; j < d_.stride; ++j) to[j] = kInfinity;
+    });
+    settle();
+    renumber(kept);
+    for (index k = 0; k < d_.n; ++k) slots_[k].row = k;
+  }
+
   template <class F>
   void each_row(const F& f) {
     const double work = static_cast<double>(columns_) * static_cast<double>(columns_) / 4;
@@ -73,8 +117,7 @@ class Rounds {
     });
   }
 
-  void search(index i) {
-    const T* row = d_.row(slots_[i].row);
+  void search(index i, const T* row) {
     near_[i] = isa::kernels<T>().least(row, columns_);  // -1: the last one, or an overflow
     slots_[i].distance = near_[i] < 0 ? kInfinity : row[near_[i]];
   }
@@ -87,7 +130,9 @@ class Rounds {
       if (j < 0) refuse("y", "finite distances", "an overflow");
       if (j < i || near_[j] != i) continue;
       partner_[i] = partner_[j] = static_cast<index>(pairs_.size());
-      pairs_.push_back({static_cast<std::int32_t>(i), static_cast<std::int32_t>(j), 0,
+      pairs_.push_back({static_cast<std::int32_t>(i),
+                        static_cast<std::int32_t>(j),
+                        0,
                         {double(slots_[i].distance), slots_[i].size, slots_[j].size}});
     }
     if (pairs_.empty()) refuse("y", "distances of which the least can be told", "none");
@@ -113,18 +158,12 @@ class Rounds {
     row[p.low] = kInfinity;
   }
 
-  void renew(index i, int thread) {
-    const index own = partner_[i];
-    if (own >= 0) {
-      if (pairs_[own].high == i) unite(pairs_[own], thread);
-      return;
-    }
-    replace(d_.row(slots_[i].row), slots_[i].size);
-    if (partner_[near_[i]] >= 0) search(i);
+  void renew(index i, T* row) {
+    replace(row, slots_[i].size);
+    if (partner_[near_[i]] >= 0) search(i, row);
   }
 
-  void unite(const Joint& p, int thread) {
-    T *low = d_.row(slots_[p.low].row), *high = d_.row(slots_[p.high].row);
+  void unite(const Joint& p, T* low, T* high, int thread) {
     for (const Joint& q : pairs_) {
       if (q.rank >= p.rank) continue;
       replace(low, p.pair.n_low, q);
@@ -143,17 +182,33 @@ class Rounds {
     high[p.low] = high[p.high] = kInfinity;
     for (const Joint& q : pairs_)
       if (q.rank > p.rank) replace(high, p.pair.n_low + p.pair.n_high, q);
-    search(p.high);
+    search(p.high, high);
+  }
+
+  void settle() {
+    for (const Joint& p : pairs_) {
+      slots_[p.high].size += slots_[p.low].size;
+      slots_[p.low].row = -1;
+      partner_[p.low] = partner_[p.high] = -1;
+    }
+    left_ -= static_cast<index>(pairs_.size());
   }
 
   void close_up() {
-    std::vector<index> to(static_cast<std::size_t>(columns_), -1), kept;
+    std::vector<index> kept;
     for (index i = 0; i < columns_; ++i)
-      if (slots_[i].row >= 0) to[i] = static_cast<index>(kept.size()), kept.push_back(i);
+      if (slots_[i].row >= 0) kept.push_back(i);
     each_row([&](index i, int) {
-      T* row = d_.row(slots_[i].row);
-      for (std::size_t j = 0; j < kept.size(); ++j) row[j] = row[kept[j]];
+      T* at = row(i);
+      for (std::size_t j = 0; j < kept.size(); ++j) at[j] = at[kept[j]];
     });
+    renumber(kept);
+  }
+
+  // Slots from now on: what was in slot kept[j] is in slot j.
+  void renumber(const std::vector<index>& kept) {
+    std::vector<index> to(static_cast<std::size_t>(columns_), -1);
+    for (std::size_t j = 0; j < kept.size(); ++j) to[kept[j]] = static_cast<index>(j);
     for (std::size_t j = 0; j < kept.size(); ++j) {
       slots_[j] = slots_[kept[j]];
       near_[j] = near_[kept[j]] >= 0 ? to[near_[kept[j]]] : -1;
@@ -162,9 +217,10 @@ class Rounds {
     columns_ = static_cast<index>(kept.size());
   }
 
-  Square<T>& d_;
+  const Lines<T>* lines_ = nullptr;  // or a matrix from the start
+  Square<T> d_;
   const int n_threads_;
-  index columns_;
+  index left_, columns_;
   std::vector<Slot> slots_;
   std::vector<index> near_, partner_;  // slot of the nearest; the pair a slot belongs to
   std::vector<Joint> pairs_;
@@ -202,8 +258,10 @@ void in_order(Square<T>& d, const Progress& progress, double* z) {
       T* row = d.row(k);
       row[j] = d.row(j)[k] = T(update<method>(row[i], row[j], pair, sizes[k]));
       row[i] = infinity;
-      if (near[k] == i || near[k] == j) search(k);
-      else if (row[j] < best[k] || (row[j] == best[k] && j < near[k])) best[k] = row[j], near[k] = j;
+      if (near[k] == i || near[k] == j)
+        search(k);
+      else if (row[j] < best[k] || (row[j] == best[k] && j < near[k]))
+        best[k] = row[j], near[k] = j;
     }
     d.row(j)[i] = infinity;
     search(j);
@@ -214,25 +272,34 @@ void in_order(Square<T>& d, const Progress& progress, double* z) {
 
 }  // namespace
 
-template <class T>
-std::vector<Merge> merge_matrix(Square<T>& d, Method method, int n_threads, const Progress& progress) {
+template <class T, class Distances>
+std::vector<Merge> merge_matrix(Distances& d, Method method, int n_threads,
+                                const Progress& progress) {
   switch (method) {
-    case Method::complete: return Rounds<T, Method::complete>(d, n_threads).run(progress);
-    case Method::average: return Rounds<T, Method::average>(d, n_threads).run(progress);
-    case Method::weighted: return Rounds<T, Method::weighted>(d, n_threads).run(progress);
-    case Method::ward: return Rounds<T, Method::ward>(d, n_threads).run(progress);
-    default: refuse("method", "complete, average, weighted or ward", "another");
+    case Method::complete:
+      return Rounds<T, Method::complete>(d, n_threads).run(progress);
+    case Method::average:
+      return Rounds<T, Method::average>(d, n_threads).run(progress);
+    case Method::weighted:
+      return Rounds<T, Method::weighted>(d, n_threads).run(progress);
+    case Method::ward:
+      return Rounds<T, Method::ward>(d, n_threads).run(progress);
+    default:
+      refuse("method", "complete, average, weighted or ward", "another");
   }
 }
 
 template <class T>
 void merge_matrix_in_order(Square<T>& d, Method method, const Progress& progress, double* z) {
-  if (method == Method::centroid) in_order<T, Method::centroid>(d, progress, z);
-  else in_order<T, Method::median>(d, progress, z);
+  if (method == Method::centroid)
+    in_order<T, Method::centroid>(d, progress, z);
+  else
+    in_order<T, Method::median>(d, progress, z);
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                 \
-  template std::vector<Merge> merge_matrix<T>(Square<T>&, Method, int, const Progress&);       \
+#define COTERIE_INSTANTIATE(T)                                                           \
+  template std::vector<Merge> merge_matrix<T>(Square<T>&, Method, int, const Progress&); \
+  template std::vector<Merge> merge_matrix<T>(Lines<T>&, Method, int, const Progress&);  \
   template void merge_matrix_in_order<T>(Square<T>&, Method, const Progress&, double*);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)

@@ -15,8 +15,9 @@ namespace coterie::linkage {
 namespace {
 
 int team_for(index n, index depth, int n_threads) {
-  return threads::worth(static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(depth + 2) / 4,
-                        n_threads);
+  return threads::worth(
+      static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(depth + 2) / 4,
+      n_threads);
 }
 
 }  // namespace
@@ -50,45 +51,47 @@ void cross(const View<double>& x, const View<double>& y, PairMetric metric, doub
   });
 }
 
-// distances: may be the row itself.
 template <class T>
-void Square<T>::finish(index i, const double* distances, bool angular, bool squared) {
+Lines<T>::Lines(const View<double>& x, PairMetric metric, bool angular, bool squared)
+    : n(x.rows),
+      stride(whole_panels(x.rows)),
+      x_(x),
+      points_(x),
+      angular_(angular),
+      squared_(squared && metric != PairMetric::euclidean),
+      distances_(isa::table().pairs.distances[static_cast<int>(
+          squared && metric == PairMetric::euclidean ? PairMetric::sqeuclidean : metric)]) {}
+
+template <class T>
+void Lines<T>::fill(index i, T* line) const {
   constexpr double pi = 3.14159265358979323846;
-  T* to = row(i);
-  const bool as_they_are = std::is_same_v<T, double> && !angular && !squared;
-  for (index j = 0; j < n && !as_they_are; ++j) {
-    double d = distances[j];
-    if (angular) d = std::acos(std::max(-1.0, 1 - d)) / pi;
-    if (squared) d *= d;
-    to[j] = static_cast<T>(d);
+  if constexpr (std::is_same_v<T, double>) {
+    distances_(points_.task(x_.row(i), 0, n), line);
+  } else {
+    thread_local std::vector<double> wide;
+    wide.resize(static_cast<std::size_t>(stride));
+    distances_(points_.task(x_.row(i), 0, n), wide.data());
+    for (index j = 0; j < n && !angular_ && !squared_; ++j) line[j] = static_cast<T>(wide[j]);
+    for (index j = 0; j < n && angular_; ++j)
+      line[j] = static_cast<T>(std::acos(std::max(-1.0, 1 - wide[j])) / pi);
+    for (index j = 0; j < n && squared_; ++j) line[j] = static_cast<T>(wide[j] * wide[j]);
   }
-  for (index j = n; j < stride; ++j) to[j] = std::numeric_limits<T>::infinity();
-  to[i] = std::numeric_limits<T>::infinity();
+  if constexpr (std::is_same_v<T, double>) {
+    for (index j = 0; j < n && angular_; ++j) line[j] = std::acos(std::max(-1.0, 1 - line[j])) / pi;
+    for (index j = 0; j < n && squared_; ++j) line[j] *= line[j];
+  }
+  for (index j = n; j < stride; ++j) line[j] = std::numeric_limits<T>::infinity();
+  line[i] = std::numeric_limits<T>::infinity();
 }
 
 template <class T>
-Square<T>::Square(const View<double>& x, PairMetric metric, bool angular, bool squared, int n_threads)
-    : n(x.rows), stride(whole_panels(n)), values_(checked_product(n, stride)) {
-  const Points points(x);
-  if (squared && metric == PairMetric::euclidean) metric = PairMetric::sqeuclidean, squared = false;
-  const auto distances = isa::table().pairs.distances[static_cast<int>(metric)];
-  threads::parallel_blocks(n, team_for(n, x.cols, n_threads), [&](index i, int) {
-    thread_local std::vector<double> spare;
-    double* line;
-    if constexpr (std::is_same_v<T, double>) {
-      line = row(i);
-    } else {
-      spare.resize(static_cast<std::size_t>(stride));
-      line = spare.data();
-    }
-    distances(points.task(x.row(i), 0, n), line);
-    finish(i, line, angular, squared);
-  });
+Square<T>::Square(const Lines<T>& lines, int n_threads) : Square(lines.n) {
+  threads::parallel_blocks(n, team_for(n, 8, n_threads),
+                           [&](index i, int) { lines.fill(i, row(i)); });
 }
 
 template <class T>
-Square<T>::Square(const double* condensed, index n, bool squared, int n_threads)
-    : n(n), stride(whole_panels(n)), values_(checked_product(n, stride)) {
+Square<T>::Square(const double* condensed, index n, bool squared, int n_threads) : Square(n) {
   constexpr index block = 64;  // squares of the matrix, so that both halves are read in cache
   const index blocks = (n + block - 1) / block;
   threads::parallel_blocks(blocks, team_for(n, 1, n_threads), [&](index b, int) {
@@ -106,6 +109,8 @@ Square<T>::Square(const double* condensed, index n, bool squared, int n_threads)
   });
 }
 
+template class Lines<float>;
+template class Lines<double>;
 template class Square<float>;
 template class Square<double>;
 
