@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from coterie import KMeans, kmeans_assign, kmeans_plus_plus
+from coterie.hierarchy import linkage
 from rows import blobs
 
 # One for each kernel; the last also sums by sorted labels.
@@ -50,6 +51,18 @@ def digests():
             fit = KMeans(12, init=start, n_init=2, random_state=0).fit(blobs(3000, 4, 12, 0, dtype))
             found[f"{np.dtype(dtype)} {start}"] = bits(fit)
         found |= sparse(dtype)
+    return found | trees()
+
+
+def trees():
+    """Digests of linkage matrices: every method, from points and from a matrix."""
+    found = {}
+    for n, d in ((700, 3), (90, 40), (3000, 80)):
+        X = real(n, d, np.float64)
+        for method in ("single", "complete", "average", "centroid", "median", "ward"):
+            if n < 1000 or method in ("single", "ward"):
+                found[f"{method} {n}x{d}"] = digest(linkage(X, method))
+        found[f"cosine {n}x{d}"] = digest(linkage(X, "average", "cosine"))
     return found
 
 

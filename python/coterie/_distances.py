@@ -33,8 +33,9 @@ def check_directions(X: Floats) -> None:
     zero = ~X.any(axis=1)
     if zero.any():
         raise ValueError(
-            "X: wanted rows with a direction for metrics like 'cosine', "
-            f"got {np.count_nonzero(zero)} zero vectors, the first at row {int(zero.argmax())}"
+            "X: wanted rows with a direction for metrics like 'cosine' ('correlation': rows that "
+            f"vary), got {np.count_nonzero(zero)} zero vectors, the first at row "
+            f"{int(zero.argmax())}"
         )
 
 
@@ -93,11 +94,19 @@ def cross(X: Floats, Y: Floats, metric: Metric, n_threads: int) -> NDArray[np.fl
         for i, x in enumerate(X):
             out[i] = [metric(x, y) for y in Y]
         return out
-    x, y = directed(X, name), directed(Y, name)
-    _core.cross(x, y, "cosine" if name in DIRECTED else name, out, n_threads)
-    if name == "angular":
-        out[:] = np.arccos(np.clip(1 - out, -1, 1)) / np.pi
-    return out
+    _core.cross(directed(X, name), directed(Y, name), core_name(name), out, n_threads)
+    return angles(out) if name == "angular" else out
+
+
+def core_name(name: str) -> str:
+    """Return what the core computes for a metric, given `directed` rows."""
+    return "cosine" if name in DIRECTED else name
+
+
+def angles(cosine_distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the angles, in units of pi, behind distances 1 - cos."""
+    result: NDArray[np.float64] = np.arccos(np.clip(1 - cosine_distances, -1, 1)) / np.pi
+    return result
 
 
 def directed(X: Floats, name: str) -> NDArray[np.float64]:

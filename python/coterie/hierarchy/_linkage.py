@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie import _core
+from coterie._distances import angles, core_name, directed
 from coterie._memory import require_memory
 from coterie._validate import check_bool, check_option, check_threads
 from coterie.hierarchy._order import optimal_leaf_ordering
-from coterie.hierarchy._pairs import (
-    CORE,
-    angles,
-    looks_like_distances,
-    metric_name,
-    observations,
-    pdist,
-    prepared,
-)
+from coterie.hierarchy._pairs import known_metric, looks_like_distances, observations, pdist
 from coterie.hierarchy._valid import ClusterWarning, condensed_size
 
 if TYPE_CHECKING:
@@ -140,7 +133,7 @@ def linkage(
         Z = _from_distances(distances, task)
     else:
         assert rows is not None
-        Z = _from_rows(rows, metric_name(metric), task)
+        Z = _from_rows(rows, known_metric(metric), task)
     if optimal_ordering:
         if distances is None:
             assert rows is not None
@@ -263,7 +256,7 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
             f"memory: 'vectors' wants a method and metric with a closed form, got {method!r} of "
             f"{metric!r}; 'matrix' keeps all distances"
         )
-    X, core = prepared(rows, metric), CORE.get(metric, metric)
+    X, core = directed(rows, metric), core_name(metric)
     Z, progress = np.empty((n - 1, 4)), task.progress(n)
     if method == "single" or (closed and task.memory != "matrix"):
         _core.linkage_points(X, method, core, Z, task.n_threads, progress)

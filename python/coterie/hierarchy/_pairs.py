@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from coterie import _core
+from coterie._distances import angles, core_name, directed, metric_name
 from coterie._memory import require_memory
 from coterie._sparse import is_sparse
 from coterie._validate import check_rows, check_threads
@@ -27,8 +28,6 @@ METRICS = (
     "hamming",
     "jaccard",
 )
-ALIASES = {"manhattan": "cityblock", "l1": "cityblock", "l2": "euclidean"}
-CORE = {"angular": "cosine", "correlation": "cosine"}  # what the core computes for them
 
 
 def pdist(
@@ -86,16 +85,14 @@ def pdist(
         pairs = ((rows[i], rows[j]) for i in range(n) for j in range(i + 1, n))
         out[:] = np.fromiter((metric(a, b) for a, b in pairs), np.float64, len(out))
         return out
-    name = metric_name(metric)
-    _core.pairwise(prepared(rows, name), CORE.get(name, name), out, threads)
-    if name == "angular":
-        out[:] = angles(out)
-    return out
+    name = known_metric(metric)
+    _core.pairwise(directed(rows, name), core_name(name), out, threads)
+    return angles(out) if name == "angular" else out
 
 
-def metric_name(metric: object) -> str:
+def known_metric(metric: object) -> str:
     """Return the one name a metric has here."""
-    name = ALIASES.get(metric, metric) if isinstance(metric, str) else metric
+    name = metric_name(metric) if isinstance(metric, str) else metric
     if name not in METRICS:
         raise ValueError(
             f"metric: wanted one of {', '.join(map(repr, METRICS))}, got {metric!r}; distances of "
@@ -123,32 +120,6 @@ def looks_like_distances(rows: NDArray[np.float64]) -> bool:
         and (rows >= 0).all()
         and np.allclose(rows, rows.T)
     )
-
-
-def prepared(rows: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    """Return rows as the core wants them: of unit length where only their direction counts."""
-    if CORE.get(metric, metric) != "cosine":
-        return rows
-    if metric == "correlation":
-        rows = rows - rows.mean(axis=1, keepdims=True)
-    scale = np.abs(rows).max(axis=1, keepdims=True)
-    # A constant row is left with rounding noise by its mean.
-    noise = 0.0 if metric != "correlation" else 1e-300
-    if not (scale > noise).all():
-        row = int(np.argmin(scale))
-        kind = "constant" if metric == "correlation" else "zero"
-        raise ValueError(
-            f"X: wanted rows with a direction for metric {metric!r}, got a {kind} row {row}"
-        )
-    scaled = rows / scale
-    unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
-    return unit
-
-
-def angles(cosine_distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the angles, in units of pi, behind distances 1 - cos."""
-    result: NDArray[np.float64] = np.arccos(np.clip(1 - cosine_distances, -1, 1)) / np.pi
-    return result
 
 
 def _edits(strings: Sequence[str], n_threads: int) -> NDArray[np.float64]:
