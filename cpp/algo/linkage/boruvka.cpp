@@ -1,0 +1,403 @@
+// Rounds: every component takes its least edge to another one, by (distance, smaller id, larger
+// id), under which the tree is unique; then components that an edge joins become one. (Boruvka
+// 1926; with kd-trees: Bentley & Friedman 1978; March, Ram & Gray 2010.)
+//
+// A point keeps the list of its nearest, found once. What its list does not name is no nearer than
+// the last entry, and stays so while components grow; so a point goes through the tree again only
+// when all it lists is in its own component and that bound could still be the component's least.
+// Distances found by then are shared, to prune; which thread finds them first decides what is
+// looked at, never what is least.
+#include "boruvka.hpp"
+
+#include <atomic>
+#include <numeric>
+#include <tuple>
+
+#include "../../base/interrupt.hpp"
+#include "../../base/random.hpp"
+#include "../../base/threads.hpp"
+
+namespace coterie::linkage {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kNear = 8;                 // neighbours a point lists
+constexpr index kBlock = 32;             // leaves a block of parallel work
+constexpr index kPoll = index{1} << 16;  // rows between two looks at Ctrl-C
+
+std::uint64_t hash(const double* row, index depth) {
+  std::uint64_t h = 0;
+  for (index f = 0; f < depth; ++f) {
+    const double value = row[f] + 0.0;  // -0 is 0
+    std::uint64_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    h = mix(h + bits);
+  }
+  return h;
+}
+
+// Of points that are equal the first. The others are joined to it by edges of length zero, which
+// are the least of theirs; no other edge of theirs is in the tree, as the first has one before it.
+std::vector<Place> distinct(const View<double>& x, std::vector<Merge>& edges) {
+  index size = 2;
+  while (size < 2 * x.rows) size *= 2;
+  Buffer<Place> table(size, -1);
+  std::vector<Place> ids;
+  ids.reserve(x.rows);
+  for (index i = 0; i < x.rows; ++i) {
+    if (i % kPoll == 0 && interrupt::pending()) throw Interrupted();
+    const double* row = x.row(i);
+    index at = static_cast<index>(hash(row, x.cols)) & (size - 1);
+    while (table[at] >= 0 && !std::equal(row, row + x.cols, x.row(table[at])))
+      at = (at + 1) & (size - 1);
+    if (table[at] >= 0) {
+      edges.push_back({0.0, table[at], i});
+    } else {
+      table[at] = static_cast<Place>(i);
+      ids.push_back(static_cast<Place>(i));
+    }
+  }
+  return ids;
+}
+
+// For each point, by place, its nearest in ascending (distance, id): for a given point the order of
+// its edges. The last distance bounds all that is not listed.
+class Lists {
+ public:
+  explicit Lists(const KdTree& tree)
+      : tree_(tree), distance_(tree.count() * kNear), place_(tree.count() * kNear) {}
+  // Of the points of a leaf; by the thread that will fill them.
+  void clear(index leaf) {
+    const index from = tree_.first(leaf) * kNear, to = tree_.first(leaf + 1) * kNear;
+    std::fill(distance_.data() + from, distance_.data() + to, kInfinity);
+    std::fill(place_.data() + from, place_.data() + to, Place{-1});
+  }
+  double distance(index of, index slot) const { return distance_[of * kNear + slot]; }
+  Place place(index of, index slot) const { return place_[of * kNear + slot]; }
+  double last(index of) const { return distance(of, kNear - 1); }
+  void set_last(index of, double d, Place at) {
+    distance_[of * kNear + kNear - 1] = d, place_[of * kNear + kNear - 1] = at;
+  }
+  bool before(double d, Place at, double other, Place place) const {
+    return d < other || (d == other && (place < 0 || tree_.id(at) < tree_.id(place)));
+  }
+  void insert(index of, double d, Place at) {
+    double* distances = distance_.data() + of * kNear;
+    Place* places = place_.data() + of * kNear;
+    if (!before(d, at, distances[kNear - 1], places[kNear - 1])) return;
+    int slot = kNear - 1;
+    for (; slot > 0 && before(d, at, distances[slot - 1], places[slot - 1]); --slot)
+      distances[slot] = distances[slot - 1], places[slot] = places[slot - 1];
+    distances[slot] = d, places[slot] = at;
+  }
+
+ private:
+  const KdTree& tree_;
+  Buffer<double> distance_;
+  Buffer<Place> place_;
+};
+
+using Bound = std::atomic<double>;
+
+void lower(Bound& bound, double d) {
+  double now = bound.load(std::memory_order_relaxed);
+  while (d < now && !bound.compare_exchange_weak(now, d, std::memory_order_relaxed)) {
+  }
+}
+
+// Takes the points of a leaf through those that could be as near as they look: seeker.limit(i) is
+// how far point i of the leaf does, below zero not at all; seeker.offer(i, place, distance) may
+// lower it.
+template <class Norm, class Seeker>
+void search(const KdTree& tree, index leaf, Seeker& seeker) {
+  const auto distances = isa::table().pairs.distances[static_cast<int>(Norm::metric)];
+  const index own = tree.first(leaf), size = tree.first(leaf + 1) - own;
+  double reach = -1;
+  for (index i = 0; i < size; ++i) {
+    reach = std::max(reach, seeker.limit(i));
+    tree.read(own + i, seeker.row(i));
+  }
+  if (reach < 0) return;
+  const auto visit = [&](index other) {
+    const Box box = tree.box(tree.leaves() + other);
+    const index first = tree.first(other);
+    alignas(64) double d[kLeafPoints];
+    reach = -1;
+    for (index i = 0; i < size; ++i) {
+      double limit = seeker.limit(i);
+      const double* row = seeker.row(i);
+      if (limit >= 0 && gap<Norm>({row, row}, box, tree.depth) <= limit) {
+        const PairTask task = tree.task(row, other);
+        distances(task, d);
+        for (index l = 0; l < task.count; ++l) {
+          if (d[l] > limit) continue;
+          seeker.offer(i, static_cast<Place>(first + l), d[l]);
+          limit = seeker.limit(i);
+        }
+      }
+      reach = std::max(reach, limit);
+    }
+  };
+  walk<Norm>(
+      tree, leaf, [&](index node) { return seeker.skip(node); }, [&] { return reach; }, visit);
+}
+
+// Fills lists.
+struct Nearest {
+  Nearest(const KdTree& tree, Lists& to)
+      : lists(to), depth(tree.depth), rows(kLeafPoints * depth) {}
+  double* row(index i) { return rows.data() + i * depth; }
+  double limit(index i) const { return lists.last(first + i); }
+  bool skip(index) const { return false; }
+  void offer(index i, Place at, double d) {
+    if (at != first + i) lists.insert(first + i, d, at);
+  }
+
+  Lists& lists;
+  const index depth;
+  Buffer<double> rows;
+  index first = 0;
+};
+
+// By place, the component of a point and the entry of its list it offers; by component, the least
+// distance to another one and the point that offers it; by node, the component of all its points,
+// or -1.
+struct Components {
+  explicit Components(const KdTree& tree)
+      : count(tree.count()),
+        of(count),
+        node(2 * tree.leaves()),
+        edge(count),
+        parent(count),
+        slot(count, 0),
+        bound(count) {
+    std::iota(of.data(), of.data() + count, Place{0});
+    node.fill(-1);
+  }
+  Place root(Place c) {
+    while (parent[c] != c) c = parent[c] = parent[parent[c]];
+    return c;
+  }
+
+  index count;
+  Buffer<Place> of, node, edge, parent;
+  Buffer<std::uint8_t> slot;
+  std::vector<Bound> bound;
+};
+
+// Finds the nearest outside their component for points whose lists are used up.
+struct Outside {
+  Outside(const KdTree& t, Lists& l, Components& c)
+      : tree(t), lists(l), components(c), depth(t.depth), rows(kLeafPoints * depth) {}
+  double* row(index i) { return rows.data() + i * depth; }
+  double limit(index i) const {
+    return looks[i] ? std::min(best[i], bound(i).load(std::memory_order_relaxed)) : -1;
+  }
+  bool skip(index n) const { return common >= 0 && components.node[n] == common; }
+  void offer(index i, Place at, double d) {
+    if (components.of[at] == components.of[first + i] || !lists.before(d, at, best[i], found[i]))
+      return;
+    best[i] = d, found[i] = at;
+    lower(bound(i), d);
+  }
+  Bound& bound(index i) const { return components.bound[components.of[first + i]]; }
+  bool start(index leaf);
+  void finish();
+
+  const KdTree& tree;
+  Lists& lists;
+  Components& components;
+  const index depth;
+  Buffer<double> rows;
+  index first = 0, size = 0;
+  Place common = -1;  // the component of all points that look
+  bool looks[kLeafPoints];
+  double best[kLeafPoints];
+  Place found[kLeafPoints];
+};
+
+bool Outside::start(index leaf) {
+  first = tree.first(leaf), size = tree.first(leaf + 1) - first;
+  bool any = false;
+  for (index i = 0; i < size; ++i) {
+    looks[i] = components.slot[first + i] == kNear && lists.last(first + i) <= bound(i);
+    if (!looks[i]) continue;
+    best[i] = kInfinity, found[i] = -1;
+    const Place c = components.of[first + i];
+    common = !any || common == c ? c : -1;
+    any = true;
+  }
+  return any;
+}
+
+// All that is outside and was not offered is farther than the limit was, and that only fell.
+void Outside::finish() {
+  for (index i = 0; i < size; ++i) {
+    if (!looks[i]) continue;
+    const double limit = this->limit(i);
+    if (found[i] >= 0 && best[i] <= limit) {
+      lists.set_last(first + i, best[i], found[i]);
+      components.slot[first + i] = kNear - 1;
+    } else {
+      lists.set_last(first + i, std::max(limit, lists.last(first + i)), -1);
+    }
+  }
+}
+
+template <class Norm>
+class Boruvka {
+ public:
+  Boruvka(const KdTree& tree, int n_threads)
+      : tree_(tree),
+        lists_(tree),
+        components_(tree),
+        team_(threads::worth(200.0 * static_cast<double>(tree.count()), n_threads)) {}
+
+  // Appends the edges; or says that points which differ are at distance zero, for their squares
+  // underflow.
+  bool run(std::vector<Merge>& edges, const Progress& progress) {
+    blocks([&](index from, index to) {
+      Nearest nearest(tree_, lists_);
+      for (index leaf = from; leaf < to; ++leaf) {
+        lists_.clear(leaf);
+        nearest.first = tree_.first(leaf);
+        search<Norm>(tree_, leaf, nearest);
+      }
+    });
+    for (bool first = true; components_.count > 1; first = false) {
+      offer_lists();
+      search_outside();
+      choose();
+      const std::size_t before = edges.size();
+      join(edges);
+      if (first && std::any_of(edges.begin() + static_cast<std::ptrdiff_t>(before), edges.end(),
+                               [](const Merge& e) { return e.height == 0; }))
+        return false;
+      if (interrupt::pending()) throw Interrupted();
+      if (progress) progress(static_cast<index>(edges.size()));
+    }
+    return true;
+  }
+
+ private:
+  // body(leaf, leaf) for runs of leaves.
+  template <class Body>
+  void blocks(const Body& body) {
+    const index leaves = tree_.leaves();
+    threads::parallel_blocks((leaves + kBlock - 1) / kBlock, team_, [&](index b, int) {
+      body(b * kBlock, std::min(leaves, (b + 1) * kBlock));
+    });
+  }
+
+  // The first entry of each list that is outside; lists without one are used up.
+  void offer_lists() {
+    Components& c = components_;
+    for (index i = 0; i < c.count; ++i) c.bound[i].store(kInfinity, std::memory_order_relaxed);
+    blocks([&](index from, index to) {
+      for (index i = tree_.first(from); i < tree_.first(to); ++i) {
+        index slot = c.slot[i];
+        const auto inside = [&](Place at) { return at < 0 || c.of[at] == c.of[i]; };
+        while (slot < kNear && inside(lists_.place(i, slot))) ++slot;
+        c.slot[i] = static_cast<std::uint8_t>(slot);
+        if (slot < kNear) lower(c.bound[c.of[i]], lists_.distance(i, slot));
+      }
+    });
+  }
+
+  void search_outside() {
+    blocks([&](index from, index to) {
+      Outside outside(tree_, lists_, components_);
+      for (index leaf = from; leaf < to; ++leaf) {
+        if (!outside.start(leaf)) continue;
+        search<Norm>(tree_, leaf, outside);
+        outside.finish();
+      }
+    });
+  }
+
+  Merge edge(index of) const {
+    const index slot = components_.slot[of], other = lists_.place(of, slot);
+    const index a = tree_.id(of), b = tree_.id(other);
+    return {lists_.distance(of, slot), std::min(a, b), std::max(a, b)};
+  }
+
+  // Of the points that offer a component's least distance the one with the least ids.
+  void choose() {
+    Components& c = components_;
+    std::fill_n(c.edge.data(), c.count, Place{-1});
+    for (index i = 0; i < tree_.count(); ++i) {
+      const Place own = c.of[i];
+      if (c.slot[i] == kNear || lists_.distance(i, c.slot[i]) > c.bound[own]) continue;
+      if (c.edge[own] >= 0) {
+        const Merge a = edge(i), b = edge(c.edge[own]);
+        if (std::tie(a.low, a.high) >= std::tie(b.low, b.high)) continue;
+      }
+      c.edge[own] = static_cast<Place>(i);
+    }
+  }
+
+  void join(std::vector<Merge>& edges) {
+    Components& c = components_;
+    std::iota(c.parent.data(), c.parent.data() + c.count, Place{0});
+    for (index i = 0; i < c.count; ++i) {
+      const Place from = c.edge[i];
+      const Place a = c.root(static_cast<Place>(i));
+      const Place b = c.root(c.of[lists_.place(from, c.slot[from])]);
+      if (a == b) continue;  // the other one has taken the same edge
+      c.parent[std::max(a, b)] = std::min(a, b);
+      edges.push_back(edge(from));
+    }
+    relabel();
+  }
+
+  // Components by the number of their root among roots; nodes by their points' component.
+  void relabel() {
+    Components& c = components_;
+    Place* label = c.edge.data();
+    Place count = 0;
+    for (Place i = 0; i < c.count; ++i)  // a root comes before those it stands for
+      label[i] = c.parent[i] == i ? count++ : label[c.root(i)];
+    c.count = count;
+    const index leaves = tree_.leaves();
+    blocks([&](index from, index to) {
+      for (index leaf = from; leaf < to; ++leaf) {
+        const index first = tree_.first(leaf), last = tree_.first(leaf + 1);
+        bool same = true;
+        for (index i = first; i < last; ++i) {
+          c.of[i] = label[c.of[i]];
+          same = same && c.of[i] == c.of[first];
+        }
+        c.node[leaves + leaf] = same ? c.of[first] : -1;
+      }
+    });
+    for (index n = leaves - 1; n > 0; --n)
+      c.node[n] = c.node[2 * n] == c.node[2 * n + 1] ? c.node[2 * n] : -1;
+  }
+
+  const KdTree& tree_;
+  Lists lists_;
+  Components components_;
+  const int team_;
+};
+
+template <class Norm>
+bool join_all(const KdTree& tree, std::vector<Merge>& edges, int n_threads,
+              const Progress& progress) {
+  return Boruvka<Norm>(tree, n_threads).run(edges, progress);
+}
+
+}  // namespace
+
+std::vector<Merge> spanning_tree_low(const View<double>& x, PairMetric metric, int n_threads,
+                                     const Progress& progress) {
+  std::vector<Merge> edges;
+  edges.reserve(static_cast<std::size_t>(x.rows - 1));
+  const KdTree tree(x, distinct(x, edges), n_threads);
+  const auto join = metric == PairMetric::cityblock   ? join_all<CityblockNorm>
+                    : metric == PairMetric::chebyshev ? join_all<ChebyshevNorm>
+                                                      : join_all<SquaredNorm>;
+  if (join(tree, edges, n_threads, progress)) return edges;
+  return spanning_tree(x, metric, n_threads, progress);
+}
+
+}  // namespace coterie::linkage
