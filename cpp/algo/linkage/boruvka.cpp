@@ -7,6 +7,8 @@
 // when all it lists is in its own component and that bound could still be the component's least.
 // Distances found by then are shared, to prune; which thread finds them first decides what is
 // looked at, never what is least.
+//
+// The largest component takes no edge: the others find enough, and its points need not look.
 #include "boruvka.hpp"
 
 #include <atomic>
@@ -67,9 +69,9 @@ void lower(Bound& bound, double d) {
   }
 }
 
-// By place, the component of a point and the entry of its list it offers; by component, the least
-// distance to another one and the point that offers it; by node, the component of all its points,
-// or -1.
+// By place, the component of a point and the entry of its list it offers; by component, its points,
+// the least distance to another one and the point that offers it; by node, the component of all its
+// points, or -1.
 struct Components {
   explicit Components(const KdTree& tree)
       : count(tree.count()),
@@ -77,6 +79,7 @@ struct Components {
         node(2 * tree.leaves()),
         edge(count),
         parent(count),
+        size(count, 1),
         slot(count, 0),
         bound(count) {
     std::iota(of.data(), of.data() + count, Place{0});
@@ -88,7 +91,8 @@ struct Components {
   }
 
   index count;
-  Buffer<Place> of, node, edge, parent;
+  Place largest = 0;
+  Buffer<Place> of, node, edge, parent, size;
   Buffer<std::uint8_t> slot;
   std::vector<Bound> bound;
 };
@@ -128,10 +132,11 @@ bool Outside::start(index leaf) {
   first = tree.first(leaf), size = tree.first(leaf + 1) - first;
   bool any = false;
   for (index i = 0; i < size; ++i) {
-    looks[i] = components.slot[first + i] == kNear && lists.last(first + i) <= bound(i);
+    const Place c = components.of[first + i];
+    looks[i] = c != components.largest && components.slot[first + i] == kNear &&
+               lists.last(first + i) <= bound(i);
     if (!looks[i]) continue;
     best[i] = kInfinity, found[i] = -1;
-    const Place c = components.of[first + i];
     common = !any || common == c ? c : -1;
     any = true;
   }
@@ -235,7 +240,8 @@ class Boruvka {
     std::fill_n(c.edge.data(), c.count, Place{-1});
     for (index i = 0; i < tree_.count(); ++i) {
       const Place own = c.of[i];
-      if (c.slot[i] == kNear || lists_.distance(i, c.slot[i]) > c.bound[own]) continue;
+      if (own == c.largest || c.slot[i] == kNear) continue;
+      if (lists_.distance(i, c.slot[i]) > c.bound[own]) continue;
       if (c.edge[own] >= 0) {
         const Merge a = edge(i), b = edge(c.edge[own]);
         if (std::tie(a.low, a.high) >= std::tie(b.low, b.high)) continue;
@@ -249,10 +255,12 @@ class Boruvka {
     std::iota(c.parent.data(), c.parent.data() + c.count, Place{0});
     for (index i = 0; i < c.count; ++i) {
       const Place from = c.edge[i];
+      if (i == c.largest) continue;
       const Place a = c.root(static_cast<Place>(i));
       const Place b = c.root(c.of[lists_.place(from, c.slot[from])]);
       if (a == b) continue;  // the other one has taken the same edge
       c.parent[std::max(a, b)] = std::min(a, b);
+      c.size[std::min(a, b)] += c.size[std::max(a, b)];
       edges.push_back(edge(from));
     }
     relabel();
@@ -263,9 +271,13 @@ class Boruvka {
     Components& c = components_;
     Place* label = c.edge.data();
     Place count = 0;
-    for (Place i = 0; i < c.count; ++i)  // a root comes before those it stands for
+    for (Place i = 0; i < c.count; ++i) {  // a root comes before those it stands for
+      if (c.parent[i] == i) c.size[count] = c.size[i];
       label[i] = c.parent[i] == i ? count++ : label[c.root(i)];
+    }
     c.count = count;
+    c.largest =
+        static_cast<Place>(std::max_element(c.size.data(), c.size.data() + count) - c.size.data());
     const index leaves = tree_.leaves();
     blocks([&](index from, index to) {
       for (index leaf = from; leaf < to; ++leaf) {
