@@ -130,6 +130,15 @@ def test_squares_that_underflow_or_overflow(scale):
     assert_same(np.r_[rng.normal(size=(100, 2)), rng.normal(size=(100, 2)) * scale])
 
 
+def test_equal_rows_at_distance_zero_from_others():
+    """Squares that underflow: distance zero is not equality, nor does it carry over."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        X = rng.integers(0, 6, size=(120, 2)) * 1e-162
+        X[::3] += rng.integers(0, 2, size=(40, 1))
+        assert_same(X)
+
+
 def test_row_stride_is_free():
     X = np.random.default_rng(6).normal(size=(500, 8))
     Z, wanted = np.empty((499, 4)), tree(X[:, :3], False)

@@ -39,6 +39,7 @@ std::uint64_t hash(const double* row, index depth) {
 
 // Of points that are equal the first. The others are joined to it by edges of length zero, which
 // are the least of theirs; no other edge of theirs is in the tree, as the first has one before it.
+// (Where squares underflow: Boruvka::hang.)
 std::vector<Place> distinct(const View<double>& x, std::vector<Merge>& edges) {
   index size = 2;
   while (size < 2 * x.rows) size *= 2;
@@ -166,30 +167,28 @@ class Boruvka {
         components_(tree),
         team_(threads::worth(200.0 * static_cast<double>(tree.count()), n_threads)) {}
 
-  // Appends the edges; or says that points which differ are at distance zero, for their squares
-  // underflow.
-  bool run(std::vector<Merge>& edges, const Progress& progress) {
+  // Appends the edges to those of points equal to one of the tree's.
+  void run(std::vector<Merge>& edges, const Progress& progress) {
+    std::atomic<bool> zero{false};
     blocks([&](index from, index to) {
       Nearest nearest(tree_, lists_);
       for (index leaf = from; leaf < to; ++leaf) {
         lists_.clear(leaf);
         nearest.first = tree_.first(leaf);
         search<Norm>(tree_, leaf, nearest);
+        for (index i = tree_.first(leaf); i < tree_.first(leaf + 1); ++i)
+          if (lists_.distance(i, 0) == 0) zero = true;
       }
     });
-    for (bool first = true; components_.count > 1; first = false) {
+    if (zero) hang(edges);
+    while (components_.count > 1) {
       offer_lists();
       search_outside();
       choose();
-      const std::size_t before = edges.size();
       join(edges);
-      if (first && std::any_of(edges.begin() + static_cast<std::ptrdiff_t>(before), edges.end(),
-                               [](const Merge& e) { return e.height == 0; }))
-        return false;
       if (interrupt::pending()) throw Interrupted();
       if (progress) progress(static_cast<index>(edges.size()));
     }
-    return true;
   }
 
  private:
@@ -200,6 +199,18 @@ class Boruvka {
     threads::parallel_blocks((leaves + kBlock - 1) / kBlock, team_, [&](index b, int) {
       body(b * kBlock, std::min(leaves, (b + 1) * kBlock));
     });
+  }
+
+  // Points that differ are at distance zero where squares underflow. What equals one of them has
+  // its least edge to the least of all at zero; a cycle through that one leaves it no other.
+  void hang(std::vector<Merge>& equal) const {
+    std::vector<index> least(equal.size() + tree_.count());
+    for (index i = 0; i < tree_.count(); ++i) {
+      least[tree_.id(i)] = tree_.id(i);
+      if (lists_.distance(i, 0) == 0)
+        least[tree_.id(i)] = std::min(tree_.id(i), tree_.id(lists_.place(i, 0)));
+    }
+    for (Merge& e : equal) e.low = least[e.low];
   }
 
   // The first entry of each list that is outside; lists without one are used up.
@@ -301,9 +312,9 @@ class Boruvka {
 };
 
 template <class Norm>
-bool join_all(const KdTree& tree, std::vector<Merge>& edges, int n_threads,
+void join_all(const KdTree& tree, std::vector<Merge>& edges, int n_threads,
               const Progress& progress) {
-  return Boruvka<Norm>(tree, n_threads).run(edges, progress);
+  Boruvka<Norm>(tree, n_threads).run(edges, progress);
 }
 
 }  // namespace
@@ -316,8 +327,8 @@ std::vector<Merge> spanning_tree_low(const View<double>& x, PairMetric metric, i
   const auto join = metric == PairMetric::cityblock   ? join_all<CityblockNorm>
                     : metric == PairMetric::chebyshev ? join_all<ChebyshevNorm>
                                                       : join_all<SquaredNorm>;
-  if (join(tree, edges, n_threads, progress)) return edges;
-  return spanning_tree(x, metric, n_threads, progress);
+  join(tree, edges, n_threads, progress);
+  return edges;
 }
 
 }  // namespace coterie::linkage
