@@ -220,6 +220,14 @@ def tree_leaf_order(
 def pairwise(
     X: NDArray[np.float64], metric: str, out: NDArray[np.float64], n_threads: int
 ) -> None: ...
+def single_linkage(
+    X: NDArray[np.float64],
+    metric: str,
+    low: bool,
+    Z: NDArray[np.float64],
+    n_threads: int,
+    callback: Callable[[int], object] | None,
+) -> None: ...
 def linkage_points(
     X: NDArray[np.float64],
     method: str,

@@ -103,7 +103,9 @@ def linkage(
 
     Notes
     -----
-    'single' takes O(n^2 n_features) time and O(n) memory by Prim's algorithm. 'complete',
+    'single' takes O(n^2 n_features) time and O(n) memory by Prim's algorithm; with many rows of few
+    features, by a metric that adds up over features, a k-d tree and Boruvka's algorithm take about
+    O(n log n) time and find the same tree. 'complete',
     'average', 'weighted' and 'ward' merge all pairs of clusters that are each other's nearest at
     once, O(n^2) time on most data. 'centroid' and 'median' merge one pair at a time, and heights
     may decrease. Equal distances: Z depends neither on threads nor on CPU, but SciPy may break
@@ -111,6 +113,8 @@ def linkage(
 
     References
     ----------
+    W. March, P. Ram, A. Gray: Fast Euclidean minimum spanning tree: algorithm, analysis, and
+    applications. KDD 2010.
     D. Muellner: Modern hierarchical, agglomerative clustering algorithms. arXiv:1109.2378, 2011.
     F. Murtagh: A survey of recent advances in hierarchical clustering algorithms. The Computer
     Journal 26, 1983.
