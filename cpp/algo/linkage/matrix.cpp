@@ -20,13 +20,19 @@
 namespace coterie::linkage {
 namespace {
 
-constexpr index kRows = 8;  // a task
+constexpr index kRows = 8;      // a task
+constexpr index kLines = 4096;  // points below which a matrix from the start is faster
 
 template <class T, Method method>
 class Rounds {
  public:
   Rounds(Square<T>& d, int n_threads) : Rounds(d.n, n_threads) { d_ = std::move(d); }
-  Rounds(const Lines<T>& lines, int n_threads) : Rounds(lines.n, n_threads) { lines_ = &lines; }
+  Rounds(const Lines<T>& lines, int n_threads) : Rounds(lines.n, n_threads) {
+    if (lines.n < kLines)
+      d_ = Square<T>(lines, n_threads);
+    else
+      lines_ = &lines;
+  }
 
   std::vector<Merge> run(const Progress& progress) {
     if (lines_)
