@@ -25,9 +25,10 @@ class Buffer {
   explicit Buffer(std::int64_t size) : size_(size) {
     const auto bytes = static_cast<std::size_t>(checked_product(size, sizeof(T)));
     data_.get_deleter().alignment = bytes < kLarge ? 64 : std::size_t{2} << 20;
-    data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{data_.get_deleter().alignment})));
+    data_.reset(
+        static_cast<T*>(::operator new(bytes, std::align_val_t{data_.get_deleter().alignment})));
 #ifdef __linux__
-    // Of what is large a fault a small page takes longer than to fill it (bench: linkage, complete).
+    // A fault for every small page takes longer than filling it (bench: linkage, complete, 10,000).
     if (bytes >= kLarge) madvise(data_.get(), bytes, MADV_HUGEPAGE);
 #endif
   }
@@ -43,7 +44,7 @@ class Buffer {
   }
 
  private:
-  static constexpr std::size_t kLarge = std::size_t{4} << 20;
+  static constexpr std::size_t kLarge = std::size_t{64} << 20;
   struct Free {
     std::size_t alignment = 64;
     void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
