@@ -60,46 +60,51 @@ class Centers {
   }
 
   void first_search(int n_threads) {
-    const index blocks = (n_ + 63) / 64;
-    const int team = threads::worth(static_cast<double>(n_) * static_cast<double>(n_) *
-                                        static_cast<double>(points_.depth) / 4,
-                                    n_threads);
-    threads::parallel_blocks(blocks, team, [&](index b, int) {
-      Buffer<double> point(points_.depth);
-      for (index i = b * 64; i < std::min(n_, b * 64 + 64); ++i) find(i, point.data());
-    });
+    const double work =
+        static_cast<double>(n_) * static_cast<double>(n_) * static_cast<double>(points_.depth) / 4;
+    threads::parallel_blocks(whole_panels(n_) / kPanel, threads::worth(work, n_threads),
+                             [&](index b, int) {
+                               const index i = b * kPanel, count = std::min(kPanel, n_ - i);
+                               Buffer<double> points(count * points_.depth);
+                               find(i, count, points.data());
+                             });
   }
 
-  void search(index i) { find(i, point_.data()); }
+  void search(index i) { find(i, 1, point_.data()); }
 
-  // The nearest of the clusters in later slots.
-  void find(index i, double* point) {
-    const index first = i / kPanel * kPanel;
-    points_.read(i, point);
-    double d = kInfinity;
-    index near = -1;
-    if (i % kPanel != kPanel - 1 && i + 1 < points_.count) {  // the rest of its own panel
-      double own[kPanel];
+  // The nearest of the clusters in later slots, for slots [i, i + count) of one panel. points:
+  // room for them.
+  void find(index i, index count, double* points) {
+    const index depth = points_.depth, first = i / kPanel * kPanel, next = first + kPanel;
+    double d[kPanel];
+    index near[kPanel], nobody[kPanel];
+    for (index q = 0; q < count; ++q) {  // the rest of their own panel
+      double own[kPanel], *point = points + q * depth;
+      d[q] = kInfinity, near[q] = nobody[q] = -1;
+      points_.read(i + q, point);
       isa::table().pairs.distances[static_cast<int>(PairMetric::sqeuclidean)](
           points_.task(point, first, kPanel), own);
-      for (index j = i + 1; j < std::min(first + kPanel, points_.count); ++j)
-        if (own[j - first] < d) d = own[j - first], near = j;
+      for (index j = i + q + 1; j < std::min(next, points_.count); ++j)
+        if (own[j - first] < d[q]) d[q] = own[j - first], near[q] = j;
     }
-    if (first + kPanel < points_.count) {
+    const index chunk = count == 1 ? std::max(kPanel, points_.count)
+                                   : std::max(kPanel, kChunkBytes / (8 * depth) / kPanel * kPanel);
+    for (index at = next; at < points_.count; at += chunk) {
       PairNearestTask task{};
-      static_cast<PairTask&>(task) =
-          points_.task(point, first + kPanel, points_.count - first - kPanel);
-      const index nobody = -1;
-      task.queries = task.keep = 1;
-      task.first = first + kPanel;
-      task.self = &nobody;
-      task.distance = &d;
-      task.nearest = &near;
+      static_cast<PairTask&>(task) = points_.task(points, at, std::min(chunk, points_.count - at));
+      task.queries = count;
+      task.keep = 1;
+      task.first = at;
+      task.self = nobody;
+      task.distance = d;
+      task.nearest = near;
       isa::table().pairs.nearest_plain(task);
     }
-    best_[i] = near < 0 ? -1 : d;
-    bound_[i] = near < 0 ? kInfinity : d;
-    from_[i] = near < 0 ? -1 : ids_[near];
+    for (index q = 0; q < count; ++q) {
+      best_[i + q] = near[q] < 0 ? -1 : d[q];
+      bound_[i + q] = near[q] < 0 ? kInfinity : d[q];
+      from_[i + q] = near[q] < 0 ? -1 : ids_[near[q]];
+    }
   }
 
   void merge(index i, index j, index t) {
@@ -154,8 +159,8 @@ class Centers {
   const bool halves_;
   double* z_;
   Buffer<double> point_, other_;
-  Buffer<double> best_, bound_;  // distance to the nearest; the same, infinite for who has none
-  Buffer<index> from_;           // the id of the nearest
+  Buffer<double> best_, bound_;    // distance to the nearest; the same, infinite for who has none
+  Buffer<index> from_;             // the id of the nearest
   std::vector<index> ids_, slot_;  // slot of an id, -1 where it is no more
   std::vector<double> sizes_;
   index gone_ = 0;

@@ -1,4 +1,5 @@
-// Points in panels of sixteen, as the pair kernels read them, that can be written, moved and dropped.
+// Points in panels of sixteen, as the pair kernels read them, that can be written, moved and
+// dropped.
 #pragma once
 #include <algorithm>
 
@@ -9,6 +10,8 @@
 namespace coterie::linkage {
 
 constexpr index kPanel = 16;
+constexpr index kChunkBytes =
+    24576;  // of points that several queries share: they stay in the L1 cache
 
 inline index whole_panels(index n) { return (n + kPanel - 1) / kPanel * kPanel; }
 
