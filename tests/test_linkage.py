@@ -192,6 +192,16 @@ def test_growing_shells():
         np.testing.assert_array_equal(Z[:, 3], np.arange(2, 41))
 
 
+@pytest.mark.parametrize("method", ["average", "weighted"])
+def test_hamming_of_zeros_and_ones_needs_no_matrix(method):
+    X = (rows(60, 24) > 0).astype("float64")
+    Z = linkage(X, method, "hamming", memory="vectors")
+    square = square_of(pdist(X, "hamming"), 60)
+    assert_minimal(Z, square, method)
+    with pytest.raises(ValueError, match="closed form"):
+        linkage(X + 1, method, "hamming", memory="vectors")
+
+
 def test_optimal_ordering():
     X = rows(30, 3)
     np.testing.assert_array_equal(

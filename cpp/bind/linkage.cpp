@@ -40,7 +40,8 @@ Progress progress_of(const py::object& callback) {
 
 View<double> points_of(const Array<double>& X) {
   const View<double> x = view2d(X, "X");
-  if (x.rows < 2 || x.cols < 1) refuse("X", "two rows or more, of a column or more", x.rows, " x ", x.cols);
+  if (x.rows < 2 || x.cols < 1)
+    refuse("X", "two rows or more, of a column or more", x.rows, " x ", x.cols);
   return x;
 }
 
@@ -61,8 +62,8 @@ void pairwise(const Array<double>& X, const std::string& metric, Array<double> o
   linkage::pairwise(x, m, to, threads1(n_threads));
 }
 
-void cross(const Array<double>& X, const Array<double>& Y, const std::string& metric, Array<double> out,
-           int n_threads) {
+void cross(const Array<double>& X, const Array<double>& Y, const std::string& metric,
+           Array<double> out, int n_threads) {
   const View<double> x = view2d(X, "X"), y = view2d(Y, "Y");
   check_size(y.cols, x.cols, "Y");
   double* to = out2d(out, "out", x.rows, y.rows);
@@ -80,8 +81,8 @@ void by_tree(const View<double>& x, PairMetric metric, bool low, double* z, int 
 }
 
 // The one way or the other, whatever linkage_points would take.
-void single(const Array<double>& X, const std::string& metric, bool low, Array<double> Z, int n_threads,
-            const py::object& callback) {
+void single(const Array<double>& X, const std::string& metric, bool low, Array<double> Z,
+            int n_threads, const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const PairMetric pair = metric_of(metric);
@@ -92,14 +93,15 @@ void single(const Array<double>& X, const std::string& metric, bool low, Array<d
   by_tree(x, pair, low, z, n_threads, progress);
 }
 
-void points(const Array<double>& X, const std::string& method, const std::string& metric, Array<double> Z,
-            int n_threads, const py::object& callback) {
+void points(const Array<double>& X, const std::string& method, const std::string& metric,
+            Array<double> Z, int n_threads, const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const Method m = method_of(method);
   const PairMetric pair = metric_of(metric);
   const bool centers = m == Method::centroid || m == Method::median;
-  if (m == Method::complete || (m != Method::single && pair > PairMetric::sqeuclidean && pair != PairMetric::cosine) ||
+  if (m == Method::complete ||
+      (m != Method::single && pair > PairMetric::sqeuclidean && pair != PairMetric::cosine) ||
       ((m == Method::average || m == Method::weighted) && pair == PairMetric::euclidean) ||
       ((centers || m == Method::ward) && pair != PairMetric::euclidean))
     refuse("method", "one with a closed form for the metric", method, " of ", metric);
@@ -116,9 +118,11 @@ void points(const Array<double>& X, const std::string& method, const std::string
 }
 
 template <class T, class Distances>
-void by_matrix(Distances&& d, Method m, index n, int n_threads, const Progress& progress, double* z) {
+void by_matrix(Distances&& d, Method m, index n, int n_threads, const Progress& progress,
+               double* z) {
   if (m != Method::centroid && m != Method::median)
-    return linkage::emit_merges(linkage::merge_matrix<T>(d, m, n_threads, progress), n, on_squares(m), z);
+    return linkage::emit_merges(linkage::merge_matrix<T>(d, m, n_threads, progress), n,
+                                on_squares(m), z);
   if constexpr (std::is_same_v<Distances, linkage::Square<T>>) {
     linkage::merge_matrix_in_order(d, m, progress, z);
   } else {
@@ -127,8 +131,9 @@ void by_matrix(Distances&& d, Method m, index n, int n_threads, const Progress& 
   }
 }
 
-void matrix(const Array<double>& X, const std::string& method, const std::string& metric, bool angular,
-            bool single_precision, Array<double> Z, int n_threads, const py::object& callback) {
+void matrix(const Array<double>& X, const std::string& method, const std::string& metric,
+            bool angular, bool single_precision, Array<double> Z, int n_threads,
+            const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const Method m = method_of(method);
@@ -138,9 +143,11 @@ void matrix(const Array<double>& X, const std::string& method, const std::string
   const py::gil_scoped_release nogil;
   const bool squared = on_squares(m);
   if (single_precision)
-    by_matrix<float>(linkage::Lines<float>(x, pair, angular, squared), m, x.rows, n_threads, progress, z);
+    by_matrix<float>(linkage::Lines<float>(x, pair, angular, squared), m, x.rows, n_threads,
+                     progress, z);
   else
-    by_matrix<double>(linkage::Lines<double>(x, pair, angular, squared), m, x.rows, n_threads, progress, z);
+    by_matrix<double>(linkage::Lines<double>(x, pair, angular, squared), m, x.rows, n_threads,
+                      progress, z);
 }
 
 void condensed(const Array<double>& y, index n, const std::string& method, bool single_precision,
@@ -155,9 +162,11 @@ void condensed(const Array<double>& y, index n, const std::string& method, bool 
     return linkage::emit_edges(linkage::spanning_tree(d, n, progress), n, false, z);
   const bool squared = on_squares(m);
   if (single_precision)
-    by_matrix<float>(linkage::Square<float>(d, n, squared, n_threads), m, n, n_threads, progress, z);
+    by_matrix<float>(linkage::Square<float>(d, n, squared, n_threads), m, n, n_threads, progress,
+                     z);
   else
-    by_matrix<double>(linkage::Square<double>(d, n, squared, n_threads), m, n, n_threads, progress, z);
+    by_matrix<double>(linkage::Square<double>(d, n, squared, n_threads), m, n, n_threads, progress,
+                      z);
 }
 
 }  // namespace

@@ -3,11 +3,10 @@
 //
 //   single     least distance of two points          Prim over points or distances, O(n) memory
 //   complete   greatest                              square matrix
-//   average    mean                                  square matrix, or O(n d) where a closed form is known
-//   weighted   mean of the two children's            likewise
-//   ward       sqrt(2 |A||B| / (|A|+|B|)) |a - b|    O(n d), or square matrix
-//   centroid   |a - b|, a the mean                   O(n d), or square matrix
-//   median     |a - b|, a the children's midpoint    likewise
+//   average    mean                                  square matrix, or O(n d) where a closed form
+//   is known weighted   mean of the two children's            likewise ward       sqrt(2 |A||B| /
+//   (|A|+|B|)) |a - b|    O(n d), or square matrix centroid   |a - b|, a the mean O(n d), or square
+//   matrix median     |a - b|, a the children's midpoint    likewise
 //
 // The first four and ward are reducible: merging two clusters brings none nearer than the nearer of
 // them was. All pairs that are each other's nearest then merge in one round, whatever else happens
@@ -49,8 +48,8 @@ std::vector<Merge> spanning_tree(const double* condensed, index n, const Progres
 
 // From points alone: ward, average and weighted of squared distances; of cosines (unit rows).
 // Heights are squared for ward.
-std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric metric, int n_threads,
-                                const Progress& progress);
+std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric metric,
+                                int n_threads, const Progress& progress);
 // centroid, median: z complete.
 void merge_centers(const View<double>& x, Method method, int n_threads, const Progress& progress,
                    double* z);
@@ -63,7 +62,8 @@ template <class T, class Distances>
 std::vector<Merge> merge_matrix(Distances& distances, Method method, int n_threads,
                                 const Progress& progress);
 template <class T>
-void merge_matrix_in_order(Square<T>& distances, Method method, const Progress& progress, double* z);
+void merge_matrix_in_order(Square<T>& distances, Method method, const Progress& progress,
+                           double* z);
 
 // Merges to SciPy's matrix Z, (n - 1) x 4: ids, height, size. edges: of a spanning tree, any order.
 // merges: children before parents; a parent is never lower than its children. `root` takes the

@@ -16,12 +16,13 @@ constexpr index kPoll = 256;  // steps between two looks at Ctrl-C
 
 struct Outside {
   Points points;
-  Buffer<double> best;        // distance to the tree
-  Buffer<index> from, ids;    // to which point of it; who this is
+  Buffer<double> best;      // distance to the tree
+  Buffer<index> from, ids;  // to which point of it; who this is
 
   explicit Outside(const View<double>& x)
       : points(x), best(whole_panels(x.rows), -1.0), from(x.rows, x.rows), ids(x.rows) {
-    for (index i = 0; i < x.rows; ++i) best[i] = std::numeric_limits<double>::infinity(), ids[i] = i;
+    for (index i = 0; i < x.rows; ++i)
+      best[i] = std::numeric_limits<double>::infinity(), ids[i] = i;
   }
   void drop(index i) {
     const index last = --points.count;
@@ -61,7 +62,8 @@ std::vector<Merge> spanning_tree(const View<double>& x, PairMetric metric, int n
       task.ids = out.ids.data() + first;
       return first + lower(task);
     };
-    const int team = threads::worth(static_cast<double>(left) * static_cast<double>(x.cols) / 2, n_threads);
+    const int team =
+        threads::worth(static_cast<double>(left) * static_cast<double>(x.cols) / 2, n_threads);
     index next;
     if (team == 1) {
       next = nearest(0, left);
@@ -106,7 +108,8 @@ std::vector<Merge> spanning_tree(const double* condensed, index n, const Progres
     }
     edges.push_back(least);
     joined = left[at];
-    left.erase(left.begin() + static_cast<std::ptrdiff_t>(at));  // in order: memory is read forwards
+    left.erase(left.begin() +
+               static_cast<std::ptrdiff_t>(at));  // in order: memory is read forwards
     if (static_cast<index>(edges.size()) % kPoll == 0) {
       if (interrupt::pending()) throw Interrupted();
       if (progress) progress(static_cast<index>(edges.size()));

@@ -28,11 +28,12 @@ double update(double low, double high, const Pair& p, double n_other) {
     case Method::weighted:
       return 0.5 * (low + high);
     case Method::ward:
-      return std::max(std::min(low, high), ((p.n_low + n_other) * low + (p.n_high + n_other) * high -
-                                            n_other * p.apart) /
+      return std::max(std::min(low, high), ((p.n_low + n_other) * low +
+                                            (p.n_high + n_other) * high - n_other * p.apart) /
                                                (n + n_other));
     case Method::centroid:
-      return std::max(0.0, (p.n_low * low + p.n_high * high - p.n_low * p.n_high / n * p.apart) / n);
+      return std::max(0.0,
+                      (p.n_low * low + p.n_high * high - p.n_low * p.n_high / n * p.apart) / n);
     case Method::median:
       return std::max(0.0, 0.5 * (low + high) - 0.25 * p.apart);
   }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 METHODS = ("single", "complete", "average", "weighted", "centroid", "median", "ward")
 EUCLIDEAN = ("centroid", "median", "ward")  # defined for Euclidean distances alone
+AVERAGES = ("average", "weighted")
 # Averages known from the clusters' means, so that no distances need be kept.
 CLOSED_AVERAGES = ("sqeuclidean", "cosine", "correlation")
 
@@ -77,8 +78,9 @@ def linkage(
         float64.
     memory : {'auto', 'vectors', 'matrix'}, default='auto'
         'vectors' keeps O(n n_features): 'single' by any metric, 'ward', 'centroid' and 'median',
-        and 'average' and 'weighted' of 'sqeuclidean', 'cosine' and 'correlation'. 'matrix' keeps
-        8 n^2 bytes. 'auto' takes the first where it can.
+        and 'average' and 'weighted' of 'sqeuclidean', 'cosine', 'correlation' and, where X holds
+        zeros and ones alone, 'hamming'. 'matrix' keeps up to 8 n^2 bytes. 'auto' takes the first
+        where it can.
     callback : callable, default=None
         Called with a LinkageInfo now and then.
 
@@ -250,10 +252,12 @@ def _from_distances(y: NDArray[np.float64], task: _Task) -> NDArray[np.float64]:
 
 def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[np.float64]:
     n, method = len(rows), task.method
+    # Of zeros and ones the share that differs is the squared distance over the features.
+    binary = metric == "hamming" and method in AVERAGES and bool(((rows == 0) | (rows == 1)).all())
     closed = (
         method == "single"
         or method in EUCLIDEAN
-        or (method in ("average", "weighted") and metric in CLOSED_AVERAGES)
+        or (method in AVERAGES and (metric in CLOSED_AVERAGES or binary))
     )
     if task.memory == "vectors" and not closed:
         raise ValueError(
@@ -263,7 +267,10 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
     X, core = directed(rows, metric), core_name(metric)
     Z, progress = np.empty((n - 1, 4)), task.progress(n)
     if method == "single" or (closed and task.memory != "matrix"):
+        core = "sqeuclidean" if binary else core
         _core.linkage_points(X, method, core, Z, task.n_threads, progress)
+        if binary:
+            Z[:, 2] /= rows.shape[1]
         if metric == "angular":
             Z[:, 2] = angles(Z[:, 2])
         return Z
