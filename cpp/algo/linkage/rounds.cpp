@@ -19,7 +19,7 @@
 namespace coterie::linkage {
 namespace {
 
-constexpr index kQueries = 16;  // searches that share a pass over the points
+constexpr index kQueries = 64;  // searches that share a pass over the points
 constexpr index kKeep = 6;      // neighbours a search lists (bench: linkage, ward)
 constexpr index kFew = 200000;  // values of x below which lists cost more than they save
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
