@@ -25,6 +25,7 @@ def test_linkage(benchmark, library, case, shrink, rounds):
         square = np.zeros((len(X), len(X)))
         square[np.triu_indices(len(X), 1)] = pdist(X, case.metric)
         wanted = heights(square + square.T, case.method).sum()
-        assert abs(run() / wanted - 1) <= 1e-9
+        digits = 1e-6 if library == "fast_hdbscan" else 1e-9  # it computes in float32
+        assert abs(run() / wanted - 1) <= digits
     benchmark.group = case.name
     benchmark.pedantic(run, rounds=rounds, warmup_rounds=1)

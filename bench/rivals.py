@@ -156,6 +156,20 @@ def hdbscan(X, start, case, threads):
     return run
 
 
+def fast_hdbscan(X, start, case, threads):
+    """The same by its own Boruvka, compiled by Numba in the first run."""
+    import numba
+    from fast_hdbscan.hdbscan import compute_minimum_spanning_tree, mst_to_linkage_tree
+
+    numba.set_num_threads(threads)
+
+    def run():
+        edges = compute_minimum_spanning_tree(X, min_samples=1)[0]
+        return float(mst_to_linkage_tree(edges[edges[:, 2].argsort()])[:, 2].sum())
+
+    return run
+
+
 def potential(X, centers):
     """Inertia of seeds on the first rows: cheap beside what is timed."""
     from coterie import kmeans_assign
@@ -172,6 +186,7 @@ MODULES = {
     "fastcluster": "fastcluster",
     "fastcluster_vector": "fastcluster",
     "hdbscan": "hdbscan",
+    "fast_hdbscan": "fast_hdbscan",
 }
 LLOYD = {"coterie": coterie, "sklearn": sklearn, "sklearnex": sklearnex, "faiss": faiss}
 PLUS_PLUS = {"coterie": coterie_seeding, "sklearn": sklearn_seeding}
@@ -183,6 +198,7 @@ LINKAGE = {
     "fastcluster": _linkage_like("fastcluster"),
     "fastcluster_vector": _linkage_like("fastcluster", "linkage_vector"),
     "hdbscan": hdbscan,
+    "fast_hdbscan": fast_hdbscan,
 }
 
 
@@ -202,6 +218,6 @@ def takes(name, case):
         able = case.n <= 25_000
     elif name == "fastcluster_vector":
         able = case.method in ("single", "ward", "centroid")
-    elif name == "hdbscan":
+    elif name in ("hdbscan", "fast_hdbscan"):
         able = case.method == "single"
     return able and installed(name)
