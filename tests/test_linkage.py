@@ -84,7 +84,7 @@ def test_distances_are_scipys(metric, make):
     if metric in ("cosine", "correlation"):
         X = X + np.arange(6)  # no row without direction
     if metric == "jaccard":
-        X = X > 0
+        X = X * (np.abs(X) > 0.7)
     np.testing.assert_allclose(pdist(X, metric), distance.pdist(X, metric), atol=1e-14, rtol=1e-13)
 
 
@@ -152,6 +152,16 @@ def test_far_from_zero(method):
     moved = linkage(X + 2.0**20, method)
     wanted = linkage((X + 2.0**20) - 2.0**20, method)
     np.testing.assert_allclose(moved, wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", [*SQUARED, "average"])
+def test_far_from_zero_and_close_together(method):
+    """A constant in a column changes no distance, so it may change nothing."""
+    metric = "sqeuclidean" if method == "average" else "euclidean"
+    grid = np.random.default_rng(0).integers(0, 2**20, size=(120, 3)) * 2.0**-20
+    for shift in (2.0**20, -(2.0**31)):
+        moved = linkage(grid + shift, method, metric)
+        np.testing.assert_allclose(moved, linkage(grid, method, metric), rtol=1e-12)
 
 
 @pytest.mark.parametrize("method", REDUCIBLE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coterie import _core
-from coterie._distances import Metric, between, paired
+from coterie._distances import Metric, between, near_origin, paired
 from coterie._estimator import warn
 from coterie._sparse import is_sparse
 from coterie._validate import check_rows
@@ -68,7 +68,7 @@ def constrained_tree(
         low = np.append(low, np.minimum(a, b))
         high = np.append(high, np.maximum(a, b))
     if linkage == "ward":
-        values = np.ascontiguousarray(X, dtype=np.float64)
+        values = near_origin(np.ascontiguousarray(X, dtype=np.float64))
     else:
         values = paired(X, high, low, metric)
         if not (values >= 0).all():

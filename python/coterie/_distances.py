@@ -109,8 +109,24 @@ def angles(cosine_distances: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
+def near_origin(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return X less a constant in every column that is far from zero, without any rounding.
+
+    Where all of a column is within a factor of two, the difference of any two of its values is
+    exact (Sterbenz, Floating-Point Computation, 1974). Means of rows then keep their digits.
+    """
+    low, high = X.min(axis=0), X.max(axis=0)
+    far = ((low > 0) & (high <= 2 * low)) | ((high < 0) & (low >= 2 * high))
+    return X - np.where(far, X[0], 0.0) if far.any() else X
+
+
 def directed(X: Floats, name: str) -> NDArray[np.float64]:
-    """Return the rows of X in float64; of unit length where the metric sees directions alone."""
+    """Return the rows of X in float64 as the core wants them for a metric.
+
+    Of unit length where it sees directions alone, zeros and ones where it sees what is not zero.
+    """
+    if name == "jaccard":
+        return np.ascontiguousarray(X != 0, dtype=np.float64)
     if name not in DIRECTED:
         return np.ascontiguousarray(X, dtype=np.float64)
     return unit_rows(X - X.mean(axis=1, keepdims=True) if name == "correlation" else X)

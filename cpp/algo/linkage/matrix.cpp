@@ -133,7 +133,9 @@ class Rounds {
     for (index i = 0; i < columns_; ++i) {
       const index j = near_[i];
       if (slots_[i].row < 0) continue;
-      if (j < 0) refuse("y", "finite distances", "an overflow");
+      if (j < 0)
+        refuse("y", "distances that are finite, squared as well for ward, centroid and median",
+               "an overflow");
       if (j < i || near_[j] != i) continue;
       partner_[i] = partner_[j] = static_cast<index>(pairs_.size());
       pairs_.push_back({static_cast<std::int32_t>(i),
@@ -250,7 +252,9 @@ void in_order(Square<T>& d, const Progress& progress, double* z) {
   for (index i = 0; i < n; ++i) ids[i] = i, search(i);
   for (index t = 0; t < n - 1; ++t) {
     const index a = least(best.data(), n);
-    if (a < 0) refuse("y", "finite distances", "an overflow");
+    if (a < 0)
+      refuse("y", "distances that are finite, squared as well for ward, centroid and median",
+             "an overflow");
     const index i = std::min(a, near[a]), j = std::max(a, near[a]);
     const Pair pair{double(best[a]), sizes[i], sizes[j]};
     double* out = z + 4 * t;

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie import _core
-from coterie._distances import angles, core_name, directed
+from coterie._distances import angles, core_name, directed, near_origin
 from coterie._memory import require_memory
 from coterie._validate import check_bool, check_option, check_threads
 from coterie.hierarchy._order import optimal_leaf_ordering
@@ -268,6 +268,8 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
     Z, progress = np.empty((n - 1, 4)), task.progress(n)
     if method == "single" or (closed and task.memory != "matrix"):
         core = "sqeuclidean" if binary else core
+        if method != "single" and core in ("euclidean", "sqeuclidean"):
+            X = near_origin(X)
         _core.linkage_points(X, method, core, Z, task.n_threads, progress)
         if binary:
             Z[:, 2] /= rows.shape[1]

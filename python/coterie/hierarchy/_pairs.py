@@ -44,8 +44,9 @@ def pdist(
         Observations, all finite; strings for 'levenshtein' alone.
     metric : str or callable, default='euclidean'
         'euclidean', 'sqeuclidean', 'cityblock' (or 'manhattan'), 'chebyshev', 'cosine',
-        'angular' (the angle in units of pi), 'correlation', 'hamming', 'jaccard', as SciPy has
-        them; 'levenshtein', the edits from one string to the other; or a function of two rows.
+        'angular' (the angle in units of pi), 'correlation', 'hamming', 'jaccard' (of what is not
+        zero), as SciPy has them; 'levenshtein', the edits from one string to the other; or a
+        function of two rows.
     n_threads : int, default=None
         Threads to use; None stands for all CPUs this process may use.
 
@@ -80,6 +81,7 @@ def pdist(
         return _edits(cast("Any", X), threads)
     rows = observations(X, threads)
     n = len(rows)
+    require_memory(4 * n * (n - 1), "X", "linkage of observations may need none of them")
     out = np.empty(n * (n - 1) // 2)
     if callable(metric):
         pairs = ((rows[i], rows[j]) for i in range(n) for j in range(i + 1, n))
@@ -92,7 +94,9 @@ def pdist(
 
 def known_metric(metric: object) -> str:
     """Return the one name a metric has here."""
-    name = metric_name(metric) if isinstance(metric, str) else metric
+    if not isinstance(metric, str):
+        raise TypeError(f"metric: wanted a name or a function of two rows, got {metric!r}")
+    name = metric_name(metric.lower())
     if name not in METRICS:
         raise ValueError(
             f"metric: wanted one of {', '.join(map(repr, METRICS))}, got {metric!r}; distances of "
