@@ -1,4 +1,4 @@
-// Tile shapes of the ISA being compiled. engine/isa/*.cpp set the macros; bench/bench_engine.py
+// Tile shapes of the ISA being compiled. engine/isa/*.hpp set the macros; bench/bench_engine.py
 // (`tile`) is the measurement behind them.
 //
 // MR rows stand in lanes (NV vectors), NR columns are broadcast: NV * NR accumulators, and NV + 1

@@ -14,7 +14,7 @@
 #endif
 
 #ifndef COTERIE_ISA
-#error "compile a leaf through one of engine/isa/*.cpp"
+#error "compile a leaf with -include engine/isa/<name>.hpp, as CMakeLists.txt does"
 #endif
 
 namespace coterie::COTERIE_ISA {

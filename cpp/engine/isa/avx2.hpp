@@ -1,4 +1,5 @@
 // x86-64-v3: AVX2 and FMA.
+#pragma once
 #define COTERIE_ISA avx2
 #define COTERIE_VECTOR_BYTES 32
 #define COTERIE_NV 2
@@ -7,4 +8,3 @@
 #define COTERIE_RC 5
 #define COTERIE_PANEL_BYTES 262144
 #define COTERIE_L1_BYTES 32768
-#include "../leaf/leaf.hpp"

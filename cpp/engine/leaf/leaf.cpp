@@ -1,5 +1,4 @@
 // Everything that is compiled once per ISA, gathered into that ISA's table.
-#pragma once
 #include "argmin_low.hpp"
 #include "argmin_rows.hpp"
 #include "argmin_sparse.hpp"

@@ -1,4 +1,5 @@
 // AArch64: Advanced SIMD with FMA.
+#pragma once
 #define COTERIE_ISA neon
 #define COTERIE_VECTOR_BYTES 16
 #define COTERIE_NV 4
@@ -7,4 +8,3 @@
 #define COTERIE_RC 5
 #define COTERIE_PANEL_BYTES 262144
 #define COTERIE_L1_BYTES 32768
-#include "../leaf/leaf.hpp"

@@ -1,4 +1,5 @@
 // x86-64-v4: AVX-512 F, BW, DQ, VL.
+#pragma once
 #define COTERIE_ISA avx512
 #define COTERIE_VECTOR_BYTES 64
 #define COTERIE_NV 4
@@ -7,4 +8,3 @@
 #define COTERIE_RC 5
 #define COTERIE_PANEL_BYTES 262144
 #define COTERIE_L1_BYTES 32768
-#include "../leaf/leaf.hpp"
