@@ -80,12 +80,14 @@ struct TopNTable {
   TopNKernels<double> f64;
   void (*top_n)(const TopNTask&);
   void (*top_n_both)(const TopNTask&);
+  // Instead of collecting: the best of each lane over the panels of several tasks, `width` values a query.
+  void (*top_n_peaks)(const TopNTask&, float* peaks);
   // One row to bytes, x ~ t a: a_i + offset goes to out[(i / 4) * step + i % 4]; squares = |x - t a|^2,
   // rounded. Beyond depth, up to a multiple of 4, anything may be written.
   void (*quantise)(const float* x, std::int64_t depth, std::int64_t step, int offset, std::uint8_t* out,
                    float* t, float* squares);
-  void (*top_n_int8)(const TopNInt8Task&);
-  void (*top_n_int8_dot)(const TopNInt8Task&);  // with the CPU's byte dot product; null: this ISA has none
+  void (*top_n_int8)(const TopNInt8Task&, float* peaks);  // null: collect
+  void (*top_n_int8_dot)(const TopNInt8Task&, float* peaks);  // with the CPU's byte dot product; null: this ISA has none
 };
 
 }  // namespace coterie

@@ -147,6 +147,7 @@ void Items<T>::quantise(int n_threads) {
       radius_[first + r] = radius_of(squares, cols);
     }
   });
+  if (radius_.size() > 0) widest_ = *std::max_element(radius_.data(), radius_.data() + radius_.size());
 }
 
 template <class T>

@@ -57,6 +57,7 @@ class Items {
   const std::int32_t* bytes(index p) const { return bytes_.data() + p * words() * panel_rows(); }
   const float* byte_scales() const { return byte_scale_.data(); }
   const float* radii() const { return radius_.data(); }
+  double widest() const { return widest_; }  // of the radii
 
   std::int64_t nbytes() const;
 
@@ -69,7 +70,7 @@ class Items {
   View<T> rows_;
   Metric metric_;
   bool usable_ = true, plain_ = true;
-  double scale_ = 1;
+  double scale_ = 1, widest_ = 0;
   Buffer<double> shift_, zeros_;  // cols, to a multiple of 8
   Buffer<float> nothing_;         // cols zeros
   Buffer<float> factor_, bias_;   // rows, to whole panels

@@ -15,12 +15,12 @@ float rounded_up(double value) { return std::nextafter(static_cast<float>(value)
 
 template <class T>
 Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector,
-                    Filter filter, index first, index count, index lines)
-    : first_(first),
-      count_(count),
+                    Filter filter, std::vector<index> ids, index lines)
+    : ids_(std::move(ids)),
       line_(filter == Filter::rows ? round_up(items.rows().cols, 16) : lines),
       words_(items.words()),
-      seen_(static_cast<std::size_t>(count)) {
+      seen_(ids_.size()) {
+  const index count = this->count();
   const index nr = isa::kernels<float>().nr, padded = round_up(count, nr), depth = items.rows().cols;
   Buffer<float> row(round_up(std::max(lines, depth), 16), 0.0f);
   zeros_ = Buffer<float>(padded, 0.0f);
@@ -33,7 +33,7 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
     floats_ = Buffer<float>(checked_product(padded, line_), 0.0f);
   }
   for (index j = 0; j < count; ++j) {
-    seen_[static_cast<std::size_t>(j)] = selector.see(first + j);
+    seen_[static_cast<std::size_t>(j)] = selector.see(id(j));
     as_floats(queries, items, j, row.data());
     if (filter == Filter::rows) {
       std::copy_n(row.data(), depth, floats_.data() + j * line_);
@@ -54,7 +54,7 @@ void Queries<T>::as_floats(const View<T>& queries, const Items<T>& items, index 
     std::fill_n(out, queries.cols, 0.0f);
     return;
   }
-  leaves<T>().scaled({queries.row(first_ + j), queries.stride, 1, queries.cols, items.shift(), &scale, out});
+  leaves<T>().scaled({queries.row(id(j)), queries.stride, 1, queries.cols, items.shift(), &scale, out});
 }
 
 template <class T>

@@ -13,13 +13,13 @@ enum class Filter {
 template <class T>
 class Queries {
  public:
-  // Queries [first, first + count). lines: of a packed item (its depth, and a bias if there is one).
+  // ids: which queries. lines: of a packed item (its depth, and a bias if there is one).
   Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector, Filter filter,
-          index first, index count, index lines);
+          std::vector<index> ids, index lines);
 
-  index first() const { return first_; }
-  index count() const { return count_; }
-  const Seen* seen() const { return seen_.data(); }
+  index count() const { return static_cast<index>(ids_.size()); }
+  index id(index j) const { return ids_[static_cast<std::size_t>(j)]; }
+  const Seen& seen(index j) const { return seen_[static_cast<std::size_t>(j)]; }
 
   const float* lines(index j) const { return floats_.data() + j * line_; }   // rows; panels: j whole tiles
   const float* zeros() const { return zeros_.data(); }
@@ -35,7 +35,8 @@ class Queries {
   void as_floats(const View<T>& queries, const Items<T>& items, index j, float* out) const;
   void to_bytes(const Selector<T>& selector, index j, const float* row);
 
-  index first_, count_, line_, words_;
+  std::vector<index> ids_;
+  index line_, words_;
   std::vector<Seen> seen_;
   Buffer<float> floats_, zeros_, scales_, reaches_;
   Buffer<std::int32_t> bytes_, starts_;

@@ -15,7 +15,7 @@ constexpr double kByteSlack = 0x1p-20;  // the roundings of the score formed fro
 
 float rounded_down(double value) {
   if (!(value > -double(FLT_MAX))) return -FLT_MAX;
-  return std::nextafter(static_cast<float>(value), -FLT_MAX);
+  return static_cast<float>(value - std::abs(value) * 0x1p-23 - 1e-44);
 }
 
 }  // namespace
@@ -198,15 +198,35 @@ index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, 
 }
 
 template <class T>
-void Selector<T>::finish(index q, const Seen& seen, Candidate* list, index count, Scratch& s,
-                         Result<T> result) const {
+index Selector<T>::barred(index q) const {
+  const auto* start = options_.exclude.start;
+  return (options_.exclude_self ? 1 : 0) + (start == nullptr ? 0 : start[q + 1] - start[q]);
+}
+
+template <class T>
+float Selector<T>::guess(index q, const Seen& seen, float* peaks, index count, double share) const {
+  const float least = first_threshold(seen);
+  // Of the best that matter this many were drawn, and hardly ever more than `rank`.
+  const double mean = share * double(keep_ + barred(q));
+  const index rank = static_cast<index>(mean + 4 * std::sqrt(mean) + 3);
+  if (rank > count || seen.width == kInfinity) return least;
+  std::nth_element(peaks, peaks + (rank - 1), peaks + count, std::greater<float>());
+  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.widest();
+  return std::max(least, rounded_down(double(peaks[rank - 1]) - most - 2 * seen.width));
+}
+
+template <class T>
+bool Selector<T>::finish(index q, const Seen& seen, Candidate* list, index count, float guessed,
+                         Scratch& s, Result<T> result) const {
   if (seen.zero) {
     s.ranked.clear();
     for (index i = 0; i < items_.rows().rows && index(s.ranked.size()) < keep_; ++i)
       if (eligible(q, std::uint32_t(i))) s.ranked.push_back({0, std::uint32_t(i)});
   } else {
     float threshold = -FLT_MAX;
-    rank(q, list, cut(q, seen, list, count, count, threshold, s), s);
+    count = cut(q, seen, list, count, count, threshold, s);
+    if (guessed > std::max(threshold, first_threshold(seen))) return false;
+    rank(q, list, count, s);
   }
   std::int64_t* items = result.items + q * options_.n;
   T* scores = result.scores + q * options_.n;
@@ -221,6 +241,7 @@ void Selector<T>::finish(index q, const Seen& seen, Candidate* list, index count
   std::fill(items + k, items + options_.n, -1);
   std::fill(scores + k, scores + options_.n,
             static_cast<T>(is_distance(items_.metric()) ? kInfinity : -kInfinity));
+  return true;
 }
 
 template class Selector<float>;

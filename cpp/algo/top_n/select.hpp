@@ -52,9 +52,16 @@ class Selector {
   // limit: how many may stay; beyond it the list is decided exactly and the n best are left.
   index cut(index q, const Seen& seen, Candidate* list, index count, index limit, float& threshold,
             Scratch& scratch) const;
-  // The n best of the list, as the caller gets them. A zero query needs no list.
-  void finish(index q, const Seen& seen, Candidate* list, index count, Scratch& scratch,
-              Result<T> result) const;
+  // How many of the best may be taken away from query q.
+  index barred(index q) const;
+  // A threshold that the n best probably reach: from `peaks`, the best of each of `count` sets of items that
+  // were drawn, `share` of all.
+  float guess(index q, const Seen& seen, float* peaks, index count, double share) const;
+
+  // The n best of the list, as the caller gets them. A zero query needs no list. False where the list need
+  // not hold them, since it has only what reaches `guessed`.
+  bool finish(index q, const Seen& seen, Candidate* list, index count, float guessed,
+              Scratch& scratch, Result<T> result) const;
 
  private:
   bool eligible(index q, std::uint32_t item) const;

@@ -7,17 +7,29 @@ namespace coterie::COTERIE_ISA {
 
 constexpr unsigned kAllLanes = (1ull << width<float>) - 1;
 
-// acc[j][i]: scores of query j with the items of lane vector i. Is one of them at its query's threshold?
+// acc[j][i]: scores of query j with the items of lane vector i. The best of each lane.
+COTERIE_INLINE Vec<float> best_lanes(const Vec<float> (&acc)[NV]) {
+  Vec<float> best = acc[0];
+#pragma GCC unroll 8
+  for (int i = 1; i < NV; ++i) best = higher(best, acc[i]);
+  return best;
+}
+
+// Is one of them at its query's threshold?
 COTERIE_INLINE bool any_reaches(const Acc<float>& acc, const float* thresholds) {
   unsigned below = kAllLanes;
 #pragma GCC unroll 16
-  for (int j = 0; j < NR; ++j) {
-    Vec<float> best = acc[j][0];
-#pragma GCC unroll 8
-    for (int i = 1; i < NV; ++i) best = higher(best, acc[j][i]);
-    below &= not_at_least(best, broadcast(thresholds + j));
-  }
+  for (int j = 0; j < NR; ++j) below &= not_at_least(best_lanes(acc[j]), broadcast(thresholds + j));
   return below != kAllLanes;
+}
+
+// The best of each lane, kept over panels: `width` values a query.
+COTERIE_INLINE void raise_peaks(const Acc<float>& acc, float* peaks) {
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j) {
+    float* at = peaks + j * width<float>;
+    store(at, higher(load(at), best_lanes(acc[j])));
+  }
 }
 
 // The same for the items' own thresholds.

@@ -39,12 +39,13 @@ extern const TopNTable top_n_table;
 #ifdef COTERIE_BYTE_DOT
 constexpr auto kFastInt8 = top_n_int8<FastByteDot>;
 #else
-constexpr void (*kFastInt8)(const TopNInt8Task&) = nullptr;
+constexpr void (*kFastInt8)(const TopNInt8Task&, float*) = nullptr;
 #endif
 constexpr TopNTable kTopNTable = {{scaled<float>, exact_dot<float>, top_n_rows<float>},
                                   {scaled<double>, exact_dot<double>, top_n_rows<double>},
                                   top_n_panel<false>,
                                   top_n_panel<true>,
+                                  top_n_peaks,
                                   quantise_row,
                                   top_n_int8<ByteDot>,
                                   kFastInt8};

@@ -31,24 +31,32 @@ COTERIE_INLINE void int8_tile(const TopNInt8Task& t, index j0, Vec<Int32> (&acc)
   }
 }
 
+// Upper bounds of the products, but for what the thresholds allow for.
 template <class Dot>
-void top_n_int8(const TopNInt8Task& t) {
-  for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
-    Vec<Int32> sums[NR][NV];
-    int8_tile<Dot>(t, j0, sums);
-    Acc<float> acc;
+COTERIE_INLINE void int8_scores(const TopNInt8Task& t, index j0, Acc<float>& acc) {
+  Vec<Int32> sums[NR][NV];
+  int8_tile<Dot>(t, j0, sums);
 #pragma GCC unroll 8
-    for (int i = 0; i < NV; ++i) {
-      const index at = i * width<float>;
-      const Vec<float> scale = load(t.item_scale + at), radius = load(t.item_radius + at),
-                       bias = load(t.item_bias + at);
+  for (int i = 0; i < NV; ++i) {
+    const index at = i * width<float>;
+    const Vec<float> scale = load(t.item_scale + at), radius = load(t.item_radius + at),
+                     bias = load(t.item_bias + at);
 #pragma GCC unroll 16
-      for (int j = 0; j < NR; ++j)
-        acc[j][i] = madd(__builtin_convertvector(sums[j][i], Vec<float>) * scale,
-                         broadcast(t.query_scale + j0 + j),
-                         madd(radius, broadcast(t.query_norm + j0 + j), bias));
-    }
-    if (__builtin_expect(any_reaches(acc, t.of_queries.thresholds + j0), 0)) {
+    for (int j = 0; j < NR; ++j)
+      acc[j][i] = madd(__builtin_convertvector(sums[j][i], Vec<float>) * scale,
+                       broadcast(t.query_scale + j0 + j),
+                       madd(radius, broadcast(t.query_norm + j0 + j), bias));
+  }
+}
+
+template <class Dot>
+void top_n_int8(const TopNInt8Task& t, float* peaks) {
+  for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
+    Acc<float> acc;
+    int8_scores<Dot>(t, j0, acc);
+    if (peaks != nullptr) {
+      raise_peaks(acc, peaks + j0 * width<float>);
+    } else if (__builtin_expect(any_reaches(acc, t.of_queries.thresholds + j0), 0)) {
       Spilled spilled;
       spill(acc, spilled);
       collect(spilled, t.of_queries, j0, t.n_queries - j0 < NR ? t.n_queries - j0 : NR, t.first,

@@ -25,9 +25,13 @@ struct TopNEpilogue {
   }
 };
 
-template <bool both>
-void top_n_panel(const TopNTask& t) {
-  TopNEpilogue<both> epilogue{t};
+struct PeaksEpilogue {
+  float* peaks;
+  COTERIE_INLINE void tile(index j0, const Acc<float>& acc) { raise_peaks(acc, peaks + j0 * width<float>); }
+};
+
+template <class Epilogue>
+COTERIE_INLINE void panel_through(const TopNTask& t, Epilogue& epilogue) {
   RowsTask<float> rows{};
   rows.depth = t.depth;
   rows.columns = t.queries;
@@ -35,6 +39,17 @@ void top_n_panel(const TopNTask& t) {
   rows.n_columns = t.n_queries;
   if (t.depth <= KC<float>) panel_whole<float>(rows, t.items, Ahead{nullptr, nullptr, 0}, epilogue);
   else panel_deep<float>(rows, t.items, t.scratch, epilogue);
+}
+
+template <bool both>
+void top_n_panel(const TopNTask& t) {
+  TopNEpilogue<both> epilogue{t};
+  panel_through(t, epilogue);
+}
+
+inline void top_n_peaks(const TopNTask& t, float* peaks) {
+  PeaksEpilogue epilogue{peaks};
+  panel_through(t, epilogue);
 }
 
 }  // namespace coterie::COTERIE_ISA
