@@ -38,6 +38,7 @@ class Items {
   bool has_bytes() const { return radius_.size() > 0; }
   index panels() const { return (rows_.rows + panel_rows() - 1) / panel_rows(); }
 
+  const double* lengths() const { return lengths_.data(); }  // unit rows: |y|
   const double* shift() const { return shift_.data(); }
   const double* zeros() const { return zeros_.data(); }
   double scale() const { return scale_; }  // the common one; 1 for unit rows
@@ -57,7 +58,7 @@ class Items {
   const std::int32_t* bytes(index p) const { return bytes_.data() + p * words() * panel_rows(); }
   const float* byte_scales() const { return byte_scale_.data(); }
   const float* radii() const { return radius_.data(); }
-  double widest() const { return widest_; }  // of the radii
+  double typical_radius() const { return typical_radius_; }
 
   std::int64_t nbytes() const;
 
@@ -70,7 +71,8 @@ class Items {
   View<T> rows_;
   Metric metric_;
   bool usable_ = true, plain_ = true;
-  double scale_ = 1, widest_ = 0;
+  double scale_ = 1, typical_radius_ = 0;
+  Buffer<double> lengths_;
   Buffer<double> shift_, zeros_;  // cols, to a multiple of 8
   Buffer<float> nothing_;         // cols zeros
   Buffer<float> factor_, bias_;   // rows, to whole panels

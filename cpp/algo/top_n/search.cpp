@@ -15,7 +15,7 @@ constexpr index kQueryBytes = index(8) << 20;   // packed queries of a batch
 constexpr index kPanelBytes = index(16) << 20;  // packed panels that the threads share
 constexpr index kBatch = 8192;                  // queries
 constexpr index kRows = 4;     // queries up to which rows are read as they lie (bench: top_n, few)
-constexpr index kSample = 24;  // one panel in so many is drawn for a guess (bench: top_n)
+constexpr index kSample = 16;  // one panel in so many is drawn for a guess (bench: top_n)
 constexpr index kShards = 48;  // queries up to which it is the items that are cut into shares
 
 template <class T>
@@ -59,7 +59,7 @@ class Batch {
   // f(block, j0, j1, worker) for blocks of queries, whole tiles.
   template <class F>
   void over_blocks(const F& f) {
-    const index nr = isa::kernels<float>().nr, count = queries_.count(), tasks = 4 * n_threads_;
+    const index nr = isa::kernels<float>().nr, count = queries_.count(), tasks = 16 * n_threads_;
     const index block = round_up(std::max<index>(kShards, (count + tasks - 1) / tasks), nr);
     threads::parallel_blocks((count + block - 1) / block, n_threads_, [&](index b, int thread) {
       f(b * block, std::min(count, (b + 1) * block), workers_[static_cast<std::size_t>(thread)]);

@@ -136,13 +136,13 @@ double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
     s.query.assign(static_cast<std::size_t>(round_up(depth, 8)), 0.0);
     std::copy_n(queries_.row(q), depth, s.query.data());
     s.query_of = q;
-    s.length = std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.zeros()));
+    s.length = norm(queries_.row(q), depth, items_.zeros());
   }
   const T* y = items_.rows().row(item);
   if (items_.biased()) return -isa::kernels<T>().distance(y, depth, s.query.data());
   const double product = leaves<T>().dot(y, depth, s.query.data());
   if (!items_.unit()) return std::isnan(product) ? -kInfinity : product;
-  const double length = std::sqrt(isa::kernels<T>().distance(y, depth, items_.zeros()));
+  const double length = items_.lengths()[item];
   const auto in_range = [](double v) { return v > kTiny && v < kVast; };
   if (in_range(length) && in_range(s.length)) return product / (s.length * length);
   return cosine(y, s);
@@ -151,7 +151,7 @@ double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
 // scratch.ranked = the list with true scores, best first.
 template <class T>
 void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) const {
-  constexpr index kAhead = 4;
+  constexpr index kAhead = 8;
   s.ranked.resize(static_cast<std::size_t>(count));
   const index lines = std::min<index>(16, (items_.rows().cols * index(sizeof(T)) + 63) / 64);
   for (index c = 0; c < count; ++c) {
@@ -161,17 +161,21 @@ void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) 
     }
     s.ranked[static_cast<std::size_t>(c)] = {exact(q, list[c].item, s), list[c].item};
   }
-  std::sort(s.ranked.begin(), s.ranked.end(), [](const auto& a, const auto& b) {
+  const auto better = [](const auto& a, const auto& b) {
     return a.score != b.score ? a.score > b.score : a.item < b.item;
-  });
+  };
+  const auto last = s.ranked.begin() + std::min(keep_, count);
+  if (last != s.ranked.end()) std::nth_element(s.ranked.begin(), last, s.ranked.end(), better);
+  std::sort(s.ranked.begin(), last, better);
 }
 
 template <class T>
 index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, index limit,
                        float& threshold, Scratch& s) const {
-  count = std::remove_if(list, list + count,
-                         [&](const Candidate& c) { return !eligible(q, c.item); }) -
-          list;
+  if (barred(q) > 0 || options_.deny != nullptr)
+    count = std::remove_if(list, list + count,
+                           [&](const Candidate& c) { return !eligible(q, c.item); }) -
+            list;
   if (count <= keep_) return count;
   const double reach = 2 * seen.reach;
   s.lower.resize(static_cast<std::size_t>(count));
@@ -182,9 +186,12 @@ index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, 
   const auto nth = s.lower.begin() + (keep_ - 1);
   std::nth_element(s.lower.begin(), nth, s.lower.end(), std::greater<float>());
   threshold = std::max(threshold, rounded_down(double(*nth) - 2 * seen.width));
-  count = std::remove_if(list, list + count,
-                         [&](const Candidate& c) { return c.score < threshold; }) -
-          list;
+  index kept = 0;  // without a branch: what stays is as good as random
+  for (index c = 0; c < count; ++c) {
+    list[kept] = list[c];
+    kept += list[c].score >= threshold;
+  }
+  count = kept;
   if (count <= limit) return count;
   rank(q, list, count, s);
   for (index c = 0; c < keep_; ++c) {
@@ -211,7 +218,7 @@ float Selector<T>::guess(index q, const Seen& seen, float* peaks, index count, d
   const index rank = static_cast<index>(mean + 4 * std::sqrt(mean) + 3);
   if (rank > count || seen.width == kInfinity) return least;
   std::nth_element(peaks, peaks + (rank - 1), peaks + count, std::greater<float>());
-  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.widest();
+  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.typical_radius();
   return std::max(least, rounded_down(double(peaks[rank - 1]) - most - 2 * seen.width));
 }
 

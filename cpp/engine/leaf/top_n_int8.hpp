@@ -56,11 +56,13 @@ void top_n_int8(const TopNInt8Task& t, float* peaks) {
     int8_scores<Dot>(t, j0, acc);
     if (peaks != nullptr) {
       raise_peaks(acc, peaks + j0 * width<float>);
-    } else if (__builtin_expect(any_reaches(acc, t.of_queries.thresholds + j0), 0)) {
+      continue;
+    }
+    const unsigned hits = reaching(acc, t.of_queries.thresholds + j0);
+    if (__builtin_expect(hits != 0, 0)) {
       Spilled spilled;
       spill(acc, spilled);
-      collect(spilled, t.of_queries, j0, t.n_queries - j0 < NR ? t.n_queries - j0 : NR, t.first,
-              t.n_items);
+      collect(spilled, t.of_queries, j0, hits, t.first, t.n_items);
     }
   }
 }
