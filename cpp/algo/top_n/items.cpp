@@ -11,9 +11,10 @@
 namespace coterie::top_n {
 namespace {
 
-constexpr index kBlock = 1024;      // rows a task
-constexpr index kSample = 4096;     // rows whose mean is the origin: any point near the data does
-constexpr double kPlain = 1e18;     // norms within this and its inverse: products stay far inside float32
+constexpr index kBlock = 1024;   // rows a task
+constexpr index kSample = 4096;  // rows whose mean is the origin: any point near the data does
+constexpr double kPlain =
+    1e18;  // norms within this and its inverse: products stay far inside float32
 
 }  // namespace
 

@@ -1,8 +1,8 @@
 // Items prepared for search: how each is scaled for the float32 filter, and its bytes if wanted.
 //
-// The filter sees z = (y - shift) * scale: unit rows (cosine, angular), rows of norm <= 1 in a common
-// scale (dot), or the same about the mean with the bias -|z|^2 / 2 (euclidean), so that the best score is
-// the nearest item.
+// The filter sees z = (y - shift) * scale: unit rows (cosine, angular), rows of norm <= 1 in a
+// common scale (dot), or the same about the mean with the bias -|z|^2 / 2 (euclidean), so that the
+// best score is the nearest item.
 #pragma once
 #include "../../base/buffer.hpp"
 #include "../../engine/isa.hpp"
@@ -44,7 +44,8 @@ class Items {
   double scale() const { return scale_; }  // the common one; 1 for unit rows
   bool usable() const { return usable_; }  // or the filter knows nothing, and every item counts
 
-  // Panel p for the kernel: cols lines, and one more where there is a bias. scratch: panel_rows() * (cols + 1).
+  // Panel p for the kernel: cols lines, and one more where there is a bias. scratch: panel_rows() *
+  // (cols + 1).
   void pack(index p, const float* bias, float* scratch, float* panel) const;
   void scaled(index row, index rows, float* out) const;  // rows x cols, as the filter sees them
 
@@ -87,6 +88,7 @@ double norm(const T* x, index depth, const double* zeros);
 // |x - t a|, rounded up, from what TopNTable::quantise summed.
 float radius_of(float squares, index depth);
 
-constexpr double kTiny = 1e-140, kVast = 1e140;  // beyond these a square may leave the range of doubles
+constexpr double kTiny = 1e-140,
+                 kVast = 1e140;  // beyond these a square may leave the range of doubles
 
 }  // namespace coterie::top_n

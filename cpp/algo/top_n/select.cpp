@@ -11,7 +11,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFarQuery = 1e6;  // euclidean: a query this many radii out is decided exactly
-constexpr double kByteSlack = 0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
+constexpr double kByteSlack =
+    0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
 
 float rounded_down(double value) {
   if (!(value > -double(FLT_MAX))) return -FLT_MAX;
@@ -21,7 +22,8 @@ float rounded_down(double value) {
 }  // namespace
 
 template <class T>
-Selector<T>::Selector(const View<T>& queries, const Items<T>& items, const Options& options, bool bytes)
+Selector<T>::Selector(const View<T>& queries, const Items<T>& items, const Options& options,
+                      bool bytes)
     : queries_(queries),
       items_(items),
       options_(options),
@@ -34,7 +36,8 @@ Seen Selector<T>::see(index q) const {
   Seen seen;
   if (items_.biased()) {
     seen.scale = items_.scale();
-    seen.length = seen.scale * std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.shift()));
+    seen.length =
+        seen.scale * std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.shift()));
   } else {
     seen.length = norm(queries_.row(q), depth, items_.zeros());
     seen.zero = seen.length == 0;
@@ -52,8 +55,7 @@ template <class T>
 void Selector<T>::widen(Seen& seen, double radius) const {
   const double length = items_.biased() ? seen.length : 1;
   seen.reach = (length + radius) * (1 + 1e-6);
-  if (seen.width < kInfinity)
-    seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
+  if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
 }
 
 template <class T>
@@ -181,8 +183,9 @@ index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, 
   s.lower.resize(static_cast<std::size_t>(count));
   for (index c = 0; c < count; ++c)
     s.lower[static_cast<std::size_t>(c)] =
-        radii_ == nullptr ? list[c].score
-                          : rounded_down(double(list[c].score) - reach * double(radii_[list[c].item]));
+        radii_ == nullptr
+            ? list[c].score
+            : rounded_down(double(list[c].score) - reach * double(radii_[list[c].item]));
   const auto nth = s.lower.begin() + (keep_ - 1);
   std::nth_element(s.lower.begin(), nth, s.lower.end(), std::greater<float>());
   threshold = std::max(threshold, rounded_down(double(*nth) - 2 * seen.width));

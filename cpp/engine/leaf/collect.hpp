@@ -5,7 +5,7 @@
 
 namespace coterie::COTERIE_ISA {
 
-constexpr unsigned kAllLanes = (1ull << width<float>) - 1;
+constexpr unsigned kAllLanes = (1ull << width<float>)-1;
 
 // acc[j][i]: scores of query j with the items of lane vector i. The best of each lane.
 COTERIE_INLINE Vec<float> best_lanes(const Vec<float> (&acc)[NV]) {
@@ -57,8 +57,8 @@ COTERIE_INLINE void spill(const Acc<float>& acc, Spilled& to) {
     for (int i = 0; i < NV; ++i) store(to.score[j] + i * width<float>, acc[j][i]);
 }
 
-// Appends what reaches the thresholds of queries j0 + j, j a bit of `hits`, among `n_items` items from
-// `first` on.
+// Appends what reaches the thresholds of queries j0 + j, j a bit of `hits`, among `n_items` items
+// from `first` on.
 [[gnu::noinline]] inline void collect(const Spilled& tile, const CandidateLists& to, index j0,
                                       unsigned hits, std::uint32_t first, index n_items) {
   for (; hits != 0; hits &= hits - 1) {
@@ -85,7 +85,8 @@ COTERIE_INLINE void spill(const Acc<float>& acc, Spilled& to) {
   for (index j = 0; j < n; ++j)
     for (int i = 0; i < NV; ++i) {
       const float* score = tile.score[j] + i * width<float>;
-      unsigned bits = kAllLanes & ~not_at_least(load(score), load(to.thresholds + i * width<float>));
+      unsigned bits =
+          kAllLanes & ~not_at_least(load(score), load(to.thresholds + i * width<float>));
       for (; bits != 0; bits &= bits - 1) {
         const index lane = i * width<float> + __builtin_ctz(bits);
         if (lane >= n_items) break;

@@ -27,7 +27,9 @@ struct TopNEpilogue {
 
 struct PeaksEpilogue {
   float* peaks;
-  COTERIE_INLINE void tile(index j0, const Acc<float>& acc) { raise_peaks(acc, peaks + j0 * width<float>); }
+  COTERIE_INLINE void tile(index j0, const Acc<float>& acc) {
+    raise_peaks(acc, peaks + j0 * width<float>);
+  }
 };
 
 template <class Epilogue>
@@ -37,8 +39,10 @@ COTERIE_INLINE void panel_through(const TopNTask& t, Epilogue& epilogue) {
   rows.columns = t.queries;
   rows.bias = t.bias;
   rows.n_columns = t.n_queries;
-  if (t.depth <= KC<float>) panel_whole<float>(rows, t.items, Ahead{nullptr, nullptr, 0}, epilogue);
-  else panel_deep<float>(rows, t.items, t.scratch, epilogue);
+  if (t.depth <= KC<float>)
+    panel_whole<float>(rows, t.items, Ahead{nullptr, nullptr, 0}, epilogue);
+  else
+    panel_deep<float>(rows, t.items, t.scratch, epilogue);
 }
 
 template <bool both>
