@@ -1,7 +1,7 @@
 """Top-N by brute force in float64: every score, one stable sort a query.
 
-Sums run over the columns in ascending order, one rounding a product and one a sum, so that what ranks
-in that order has the same bits. Zero vectors have similarity 0 to everything.
+Sums run over the columns in ascending order, one rounding a product and one a sum, so that what
+ranks in that order has the same bits. Zero vectors have similarity 0 to everything.
 """
 
 import numpy as np
@@ -52,10 +52,10 @@ def top_n(
     deny=(),
     exclude_self=False,
 ):
-    """Indices (m, n) and scores (m, n); short rows end in -1 and -inf, or inf where less is better.
+    """Indices (m, n), scores (m, n); short rows end in -1 and -inf, or inf where less is better.
 
-    Best first, ties to the lowest index. exclude: one list of items a query; deny: items no query may
-    have. threshold: the least similarity, or the greatest distance; of a cosine not clipped.
+    Best first, ties to the lowest index. exclude: one list of items a query; deny: items no query
+    may have. threshold: the least similarity, or the greatest distance; of a cosine not clipped.
     """
     distance = metric in ("euclidean", "angular")
     rank, score = ranks_and_scores(queries, items, metric)
