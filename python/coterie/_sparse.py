@@ -1,4 +1,7 @@
-"""SciPy's sparse matrices as rows the core can read. SciPy itself is never imported from here."""
+"""SciPy's sparse matrices as rows the core can read.
+
+SciPy itself is only imported where a result is one of its matrices.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,17 @@ def is_sparse(X: object) -> bool:
     """
     sparse = sys.modules.get("scipy.sparse")
     return sparse is not None and bool(sparse.issparse(X))
+
+
+def need_sparse(what: str) -> Any:
+    """Return `scipy.sparse`; `what` names in a message what cannot do without."""
+    try:
+        from scipy import sparse
+    except ImportError:
+        raise ImportError(
+            f"{what}: wanted SciPy, which has sparse matrices; pip install 'coterie[sparse]'"
+        ) from None
+    return sparse
 
 
 class SparseRows:
