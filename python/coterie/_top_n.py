@@ -142,16 +142,17 @@ def check_threshold(threshold: object, metric: str) -> float:
     """Return the threshold as a float; None is one that lets everything pass."""
     if threshold is None:
         return nowhere(metric)
+    wanted = f"threshold: wanted a number or None, got {threshold!r}"
     try:
         number = float(
             cast("Any", None if isinstance(threshold, (bool, str, bytes)) else threshold)
         )
-    except (TypeError, OverflowError):
+    except TypeError:
+        raise TypeError(wanted) from None
+    except OverflowError:
         number = math.nan
-        if not isinstance(threshold, int):
-            raise TypeError(f"threshold: wanted a number or None, got {threshold!r}") from None
     if math.isnan(number):
-        raise ValueError(f"threshold: wanted a number or None, got {threshold!r}")
+        raise ValueError(wanted)
     return number
 
 
