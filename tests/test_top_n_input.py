@@ -225,6 +225,13 @@ def test_untidy_sparse_rows():
     assert queries.indices.tolist() == [3, 0, 3, 1]
 
 
+def test_sparse_rows_with_room_to_spare():
+    sparse = pytest.importorskip("scipy.sparse")
+    rows = sparse.csr_array(X)
+    rows.data, rows.indices = np.append(rows.data, [9, 9]), np.append(rows.indices, [0, 1])
+    assert_same(cosine_top_n(rows, rows, 5), cosine_top_n(X, X, 5))
+
+
 def test_no_sparse_rows():
     sparse = pytest.importorskip("scipy.sparse")
     none, some = sparse.csr_array((0, 6)), sparse.csr_array(X)

@@ -297,10 +297,10 @@ class TopNIndex:
 def similarity(a: Floats, b: Floats, metric: str, out: Floats, n_threads: int) -> None: ...
 def top_n_csr(
     q_data: Floats,
-    q_indices: NDArray[np.int32] | NDArray[np.int64],
+    q_indices: NDArray[np.int32],
     q_indptr: NDArray[np.int64],
     i_data: Floats,
-    i_indices: NDArray[np.int32] | NDArray[np.int64],
+    i_indices: NDArray[np.int32],
     i_indptr: NDArray[np.int64],
     n_columns: int,
     n: int,
@@ -316,7 +316,7 @@ def top_n_csr(
 ) -> None: ...
 def top_n_csr_dense(
     q_data: Floats,
-    q_indices: NDArray[np.int32] | NDArray[np.int64],
+    q_indices: NDArray[np.int32],
     q_indptr: NDArray[np.int64],
     items: Floats,
     n: int,
@@ -325,6 +325,7 @@ def top_n_csr_dense(
     exclude_indptr: NDArray[np.int64] | None,
     exclude_indices: NDArray[np.int64] | None,
     deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
     indices: NDArray[np.int64],
     scores: Floats,
     n_threads: int,
@@ -332,7 +333,7 @@ def top_n_csr_dense(
 def top_n_dense_csr(
     queries: Floats,
     i_data: Floats,
-    i_indices: NDArray[np.int32] | NDArray[np.int64],
+    i_indices: NDArray[np.int32],
     i_indptr: NDArray[np.int64],
     n: int,
     threshold: float | None,
@@ -340,6 +341,7 @@ def top_n_dense_csr(
     exclude_indptr: NDArray[np.int64] | None,
     exclude_indices: NDArray[np.int64] | None,
     deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
     indices: NDArray[np.int64],
     scores: Floats,
     n_threads: int,

@@ -313,22 +313,22 @@ def _search_sparse(
 ) -> None:
     indptr, excluded = wanted.exclude or (None, None)
     common = (wanted.n, wanted.threshold, metric, indptr, excluded, wanted.deny)
+    rest = (wanted.exclude_self, *found, n_threads)
     core: Any = _core  # the type checker cannot count what follows a star
     if not isinstance(items, SparseRows):
-        core.top_n_csr_dense(*_csr(queries), items, *common, *found, n_threads)
+        core.top_n_csr_dense(*_csr(queries), items, *common, *rest)
     elif not isinstance(queries, SparseRows):
-        core.top_n_dense_csr(queries, *_csr(items), *common, *found, n_threads)
+        core.top_n_dense_csr(queries, *_csr(items), *common, *rest)
     else:
-        itself = wanted.exclude_self
-        shape = queries.shape
-        core.top_n_csr(*_csr(queries), *_csr(items), shape[1], *common, itself, *found, n_threads)
+        core.top_n_csr(*_csr(queries), *_csr(items), queries.shape[1], *common, *rest)
 
 
-def _csr(rows: Any) -> tuple[Floats, NDArray[Any], NDArray[np.int64]]:
+def _csr(rows: Any) -> tuple[Floats, NDArray[np.int32], NDArray[np.int64]]:
     """Return values, columns and row pointers; columns ascend within a row, none is twice."""
     matrix = rows.matrix
+    used = slice(matrix.indptr[-1])  # SciPy allows for more
     return (
-        np.ascontiguousarray(matrix.data),
-        np.ascontiguousarray(matrix.indices),
+        np.ascontiguousarray(matrix.data[used]),
+        np.ascontiguousarray(matrix.indices[used], dtype=np.int32),
         np.ascontiguousarray(matrix.indptr, dtype=np.int64),
     )
