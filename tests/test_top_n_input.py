@@ -228,7 +228,8 @@ def test_untidy_sparse_rows():
 def test_sparse_rows_with_room_to_spare():
     sparse = pytest.importorskip("scipy.sparse")
     rows = sparse.csr_array(X)
-    rows.data, rows.indices = np.append(rows.data, [9, 9]), np.append(rows.indices, [0, 1])
+    rows.data = np.append(rows.data, np.float32([9, 9]))
+    rows.indices = np.append(rows.indices, np.int32([0, 1]))
     assert_same(cosine_top_n(rows, rows, 5), cosine_top_n(X, X, 5))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from coterie import _core
 from coterie._sparse import SparseRows, need_sparse
-from coterie._top_n import TopN, Wanted, in_dtype, nowhere, search
+from coterie._top_n import TopN, Wanted, check_finite, in_dtype, nowhere, search
 from coterie._validate import check_threads, taken
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Kept:
     def __init__(self, rows: Rows, metric: str, precision: str, n_threads: int | None) -> None:
         self.metric, self.precision, self.dtype = metric, precision, rows.dtype
         self.items: Rows | _core.TopNIndex
+        check_finite(rows, "items")
         if isinstance(rows, SparseRows):
-            _check_finite(rows)
             self.items = SparseRows(rows.matrix.copy(), rows.dtype)
         elif rows.shape[0] == 0:
             self.items = cast("Floats", rows.copy())
@@ -67,10 +67,10 @@ class Kept:
         """Add rows of the same dtype, sparse if and only if the others are."""
         if rows.shape[0] == 0:
             return
+        check_finite(rows, "items")
         if isinstance(self.items, _core.TopNIndex):
             self.items.add(cast("Floats", rows))
         elif isinstance(self.items, SparseRows) and isinstance(rows, SparseRows):
-            _check_finite(rows)
             stack = need_sparse("items").vstack
             both = stack([self.items.matrix, rows.matrix], format="csr")
             self.items = SparseRows(both, self.dtype)
@@ -83,9 +83,11 @@ class Kept:
         if queries is None:
             queries = items = self.rows()
             wanted = wanted._replace(exclude_self=True)
-        elif isinstance(queries, SparseRows) and isinstance(items, _core.TopNIndex):
+        else:
+            queries = in_dtype(queries, self.dtype)
+            check_finite(queries, "queries")
+        if isinstance(queries, SparseRows) and isinstance(items, _core.TopNIndex):
             items = items.items()  # only dense queries read packed items
-        queries = in_dtype(queries, self.dtype)
         threads = check_threads(n_threads)
         return search(queries, items, wanted, self.metric, self.precision, threads)
 
@@ -128,16 +130,3 @@ def all_scores(a: Rows, b: Rows, metric: str, n_threads: int) -> Floats:
         best = search(some, b, Wanted(n, nowhere(metric)), metric, "auto", n_threads)
         np.put_along_axis(out[part], best.indices, best.scores, axis=1)
     return out
-
-
-def _check_finite(rows: SparseRows) -> None:
-    """Refuse sparse items that are not finite: they are kept before the core sees them."""
-    data, indices, indptr = rows.matrix.data, rows.matrix.indices, rows.matrix.indptr
-    bad = np.flatnonzero(~np.isfinite(data))
-    if len(bad):
-        row = np.searchsorted(indptr, bad[0], side="right") - 1
-        value = "NaN" if np.isnan(data[bad[0]]) else data[bad[0]]
-        raise ValueError(
-            f"items: wanted finite values, got {value} at row {row}, column {indices[bad[0]]} "
-            f"({len(bad)} in all)"
-        )

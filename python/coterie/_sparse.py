@@ -61,9 +61,10 @@ class SparseRows:
         self.matrix = matrix
         self.shape: tuple[int, int] = matrix.shape
         self.dtype: np.dtype[Any] = matrix.dtype
+        used = slice(matrix.indptr[-1])  # SciPy allows for room to spare
         self.core = _core.Csr(
-            np.ascontiguousarray(matrix.data),
-            np.ascontiguousarray(matrix.indices),
+            np.ascontiguousarray(matrix.data[used]),
+            np.ascontiguousarray(matrix.indices[used]),
             np.ascontiguousarray(matrix.indptr),
             self.shape[1],
         )

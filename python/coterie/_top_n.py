@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 METRICS = ("cosine", "dot", "euclidean", "angular")
 DISTANCES = ("euclidean", "angular")  # the others are similarities: more is nearer
 PRECISIONS = ("auto", "float", "certified-int8")
+FINITE = 1 << 18  # values looked at at a time
 LARGE = 1 << 28  # bytes of a result, from which on it is asked whether they are to be had
 
 
@@ -88,8 +89,27 @@ def check_features(rows: Rows, n_features: int, name: str) -> None:
         )
 
 
+def check_finite(rows: Rows, name: str) -> None:
+    """Refuse rows that are not finite, in blocks that stay in cache."""
+    values = rows.matrix.data if isinstance(rows, SparseRows) else rows
+    step = max(1, FINITE // max(1, int(np.prod(values.shape[1:]))))
+    blocks = (values[i : i + step] for i in range(0, len(values), step))
+    if all(np.isfinite(block).all() for block in blocks):
+        return
+    at = np.nonzero(~np.isfinite(values))
+    row, column = at[0][0], at[-1][0]
+    if isinstance(rows, SparseRows):
+        row = np.searchsorted(rows.matrix.indptr, row, side="right") - 1
+        column = rows.matrix.indices[column]
+    value = "NaN" if np.isnan(values[at][0]) else values[at][0]
+    raise ValueError(
+        f"{name}: wanted finite values, got {value} at row {row}, column {column} "
+        f"({len(at[0])} in all)"
+    )
+
+
 def in_dtype(rows: Rows, dtype: np.dtype[Any]) -> Rows:
-    """Return rows in `dtype`; what overflows becomes infinite, which the core refuses."""
+    """Return rows in `dtype`; what overflows becomes infinite, which `check_finite` refuses."""
     if rows.dtype == dtype:
         return rows
     with np.errstate(over="ignore"):
@@ -326,7 +346,7 @@ def _search_sparse(
 def _csr(rows: Any) -> tuple[Floats, NDArray[np.int32], NDArray[np.int64]]:
     """Return values, columns and row pointers; columns ascend within a row, none is twice."""
     matrix = rows.matrix
-    used = slice(matrix.indptr[-1])  # SciPy allows for more
+    used = slice(matrix.indptr[-1])
     return (
         np.ascontiguousarray(matrix.data[used]),
         np.ascontiguousarray(matrix.indices[used], dtype=np.int32),

@@ -23,6 +23,7 @@ from coterie._top_n import (
     PRECISIONS,
     TopN,
     check_features,
+    check_finite,
     check_queries,
     check_vectors,
     check_wanted,
@@ -148,6 +149,8 @@ def cosine_top_n(
             raise ValueError("exclude_self: wanted items=None, as queries are items then")
         check_features(rows, choice.shape[1], "queries")
         rows, choice = _alike(rows, choice)
+        check_finite(choice, "items")
+    check_finite(rows, "queries")
     shape = (rows.shape[0], choice.shape[0])
     wanted = check_wanted(n, threshold, exclude, deny, shape, metric, single)
     found = search(rows, choice, wanted._replace(exclude_self=itself), metric, precision, threads)
@@ -203,7 +206,10 @@ def similarity(
     columns = rows if b is None else check_vectors(b, "b")
     if rows.shape[1] != columns.shape[1]:
         raise ValueError(f"b: wanted {rows.shape[1]} features, as a has, got {columns.shape[1]}")
-    return all_scores(*_alike(rows, columns), metric, threads)
+    rows, columns = _alike(rows, columns)
+    check_finite(rows, "a")
+    check_finite(columns, "b")
+    return all_scores(rows, columns, metric, threads)
 
 
 def _alike(a: Rows, b: Rows) -> tuple[Rows, Rows]:
