@@ -278,6 +278,20 @@ def test_what_float32_cannot_hold():
     np.testing.assert_array_equal(found.indices, WHOLE.indices[:, :3])
 
 
+@pytest.mark.parametrize(("dtype", "power"), [(np.float64, 600), (np.float32, 70)])
+def test_scores_that_overflow(dtype, power):
+    queries, items = (np.ldexp(exact(20, 16, i, 0), power).astype(dtype) for i in (1, 2))
+    wanted = f"wanted vectors whose scores fit {np.dtype(dtype)}, got an overflow"
+    with pytest.raises(ValueError, match=f"queries: {wanted}"):
+        cosine_top_n(queries, items, metric="dot")
+    with pytest.raises(ValueError, match=f"a: {wanted}"):
+        similarity(queries, items, "dot")
+    if dtype == np.float64:
+        with pytest.raises(ValueError, match=f"queries: {wanted}"):
+            cosine_top_n(queries, items, metric="euclidean")
+    assert_exact(cosine_top_n(queries, items, 5), queries / 2.0**power, items / 2.0**power, 5)
+
+
 LIST = "exclude: wanted a list of item indices"
 REFUSED = {
     "features": ({"queries": X[:, :5]}, ValueError, "queries: wanted 6 features, as the items"),

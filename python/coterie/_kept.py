@@ -8,7 +8,17 @@ import numpy as np
 
 from coterie import _core
 from coterie._sparse import SparseRows, need_sparse
-from coterie._top_n import TopN, Wanted, check_finite, in_dtype, nowhere, search
+from coterie._top_n import (
+    UNBOUNDED,
+    TopN,
+    Wanted,
+    check_finite,
+    check_overflow,
+    in_dtype,
+    nowhere,
+    renamed,
+    search,
+)
 from coterie._validate import check_threads, taken
 
 if TYPE_CHECKING:
@@ -122,6 +132,9 @@ def all_scores(a: Rows, b: Rows, metric: str, n_threads: int) -> Floats:
         return out
     if not isinstance(a, SparseRows) and not isinstance(b, SparseRows):
         _core.similarity(a, b, metric, out, n_threads)
+        if metric in UNBOUNDED:
+            with renamed("queries", "a"):
+                check_overflow(out)
         return out
     step = max(1, BLOCK // n)
     for first in range(0, len(out), step):  # all of b is ranked for some rows at a time

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 METRICS = ("cosine", "dot", "euclidean", "angular")
 DISTANCES = ("euclidean", "angular")  # the others are similarities: more is nearer
+UNBOUNDED = ("dot", "euclidean")  # their scores may overflow
 PRECISIONS = ("auto", "float", "certified-int8")
 FINITE = 1 << 18  # values looked at at a time
 LARGE = 1 << 28  # bytes of a result, from which on it is asked whether they are to be had
@@ -325,7 +326,17 @@ def search(
             *found,
             n_threads,
         )
+    if metric in UNBOUNDED:
+        check_overflow(found.scores[found.indices >= 0])
     return found
+
+
+def check_overflow(scores: Floats) -> None:
+    """Refuse scores that are not finite though their vectors are."""
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"queries: wanted vectors whose scores fit {scores.dtype}, got an overflow"
+        )
 
 
 def _search_sparse(
