@@ -54,9 +54,10 @@ def assert_ranked(
     allowed = _allowed(rank.shape, exclude, deny, itself)
     sure, maybe = allowed, allowed
     if threshold is not None:
-        least = -(threshold**2) if metric == "euclidean" else threshold
-        if metric == "angular":
-            least = np.cos(np.pi * threshold)
+        least = threshold
+        if metric in DISTANCES:
+            square, cosine = -(threshold**2), np.cos(np.pi * min(threshold, 1))
+            least = np.inf if threshold < 0 else square if metric == "euclidean" else cosine
         sure, maybe = allowed & (rank > least + bound), allowed & (rank >= least - bound)
     assert found.indices.shape == found.scores.shape == (len(rank), n)
     for i, (indices, scores) in enumerate(zip(*found, strict=True)):
