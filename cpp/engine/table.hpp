@@ -231,12 +231,15 @@ struct Kernels {
   T (*gauge_tile)(std::int64_t loops, const T* x, const T* y, std::int64_t depth);
 };
 
+struct SparseTable;
+
 struct Table {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
+  const SparseTable* sparse;                   // engine/sparse_table.hpp
 };
 
 }  // namespace coterie
