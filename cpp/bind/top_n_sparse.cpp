@@ -34,8 +34,8 @@ void check_rows(const std::int64_t* start, index rows, const I* at, index size, 
 }
 
 template <class T>
-Csr<T> csr(const Array<T>& data, const Array<std::int32_t>& indices, const Array<std::int64_t>& indptr,
-           index cols, const char* name) {
+Csr<T> csr(const Array<T>& data, const Array<std::int32_t>& indices,
+           const Array<std::int64_t>& indptr, index cols, const char* name) {
   const std::string prefix = name;
   const index nnz = data.size();
   const T* value = in1d(data, name, -1);
@@ -46,16 +46,18 @@ Csr<T> csr(const Array<T>& data, const Array<std::int32_t>& indices, const Array
   if (rows < 0) refuse((prefix + "_indptr").c_str(), "at least one entry", "none");
   if (rows > most) refuse(name, "at most 2147483647 rows", rows);
   if (cols < 1 || cols > most) refuse("n_columns", "1 to 2147483647 columns", cols);
-  check_rows(start, rows, column, nnz, cols, (prefix + "_indptr").c_str(), (prefix + "_indices").c_str());
+  check_rows(start, rows, column, nnz, cols, (prefix + "_indptr").c_str(),
+             (prefix + "_indices").c_str());
   return {value, column, start, rows, cols};
 }
 
 // The arguments that all searches share; keeps the arrays they came in.
 class PyRequest {
  public:
-  PyRequest(index queries, index items, index n, const py::object& threshold, const std::string& metric,
-            const py::object& exclude_indptr, const py::object& exclude_indices, const py::object& deny,
-            bool exclude_self, int n_threads) {
+  PyRequest(index queries, index items, index n, const py::object& threshold,
+            const std::string& metric, const py::object& exclude_indptr,
+            const py::object& exclude_indices, const py::object& deny, bool exclude_self,
+            int n_threads) {
     if (n < 1) refuse("n", "a number >= 1", n);
     request_.metric = metric_of(metric);
     request_.n = n;
@@ -83,7 +85,8 @@ class PyRequest {
  private:
   template <class T>
   const T* held(const py::object& o, const char* name, index size) {
-    if (!py::isinstance<Array<T>>(o)) throw py::type_error(std::string(name) + ": wanted another dtype");
+    if (!py::isinstance<Array<T>>(o))
+      throw py::type_error(std::string(name) + ": wanted another dtype");
     return in1d(py::reinterpret_borrow<Array<T>>(o), name, size);
   }
   Request request_;
@@ -119,14 +122,15 @@ void with_type(const py::object& data, const char* name, const F& f) {
 }
 template <class T>
 Array<T> same(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a)) throw py::type_error(std::string(name) + ": wanted the other's dtype");
+  if (!py::isinstance<Array<T>>(a))
+    throw py::type_error(std::string(name) + ": wanted the other's dtype");
   return py::reinterpret_borrow<Array<T>>(a);
 }
 
 void csr_csr(const py::object& q_data, const Array<std::int32_t>& q_indices,
              const Array<std::int64_t>& q_indptr, const py::object& i_data,
-             const Array<std::int32_t>& i_indices, const Array<std::int64_t>& i_indptr, index n_columns,
-             index n, const py::object& threshold, const std::string& metric,
+             const Array<std::int32_t>& i_indices, const Array<std::int64_t>& i_indptr,
+             index n_columns, index n, const py::object& threshold, const std::string& metric,
              const py::object& exclude_indptr, const py::object& exclude_indices,
              const py::object& deny, bool exclude_self, Array<std::int64_t> indices,
              const py::object& scores, int n_threads) {
@@ -134,8 +138,8 @@ void csr_csr(const py::object& q_data, const Array<std::int32_t>& q_indices,
     using T = decltype(zero);
     const auto q = csr<T>(same<T>(q_data, "queries"), q_indices, q_indptr, n_columns, "queries");
     const auto y = csr<T>(same<T>(i_data, "items"), i_indices, i_indptr, n_columns, "items");
-    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices, deny,
-                            exclude_self, n_threads);
+    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices,
+                            deny, exclude_self, n_threads);
     search(q, y, request(), lists_of(indices, scores, q.rows, n));
   });
 }
@@ -150,8 +154,8 @@ void csr_dense(const py::object& q_data, const Array<std::int32_t>& q_indices,
     using T = decltype(zero);
     const auto y = view2d(same<T>(items, "items"), "items");
     const auto q = csr<T>(same<T>(q_data, "queries"), q_indices, q_indptr, y.cols, "queries");
-    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices, deny,
-                            exclude_self, n_threads);
+    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices,
+                            deny, exclude_self, n_threads);
     search(q, y, request(), lists_of(indices, scores, q.rows, n));
   });
 }
@@ -166,8 +170,8 @@ void dense_csr(const py::object& queries, const py::object& i_data,
     using T = decltype(zero);
     const auto q = view2d(same<T>(queries, "queries"), "queries");
     const auto y = csr<T>(same<T>(i_data, "items"), i_indices, i_indptr, q.cols, "items");
-    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices, deny,
-                            exclude_self, n_threads);
+    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices,
+                            deny, exclude_self, n_threads);
     search(q, y, request(), lists_of(indices, scores, q.rows, n));
   });
 }

@@ -5,8 +5,8 @@
 namespace coterie {
 
 // CSR rows against `lanes` vectors side by side, float64: for each row r and lane w the sum of
-// value * factor * panel over the row's entries as they stand, one rounding a product and one a sum:
-// the same bits on every ISA. The leaf stops at a row with a hit, a lane where
+// value * factor * panel over the row's entries as they stand, one rounding a product and one a
+// sum: the same bits on every ISA. The leaf stops at a row with a hit, a lane where
 //
 //     sum > lane_slope[w] * row_level[r] + (lane_floor[w] + row_floor[r]).
 template <class T>
@@ -14,9 +14,9 @@ struct PanelTask {
   const T* value;
   const std::int32_t* column;
   const std::int64_t* start;
-  const double* factor;        // one a row
-  const std::int32_t* slot;    // line of the panel a column has, 0: none; null: column c has line c
-  const double* panel;         // lines of `lanes` values; with slots, line 0 is not read
+  const double* factor;      // one a row
+  const std::int32_t* slot;  // line of the panel a column has, 0: none; null: column c has line c
+  const double* panel;       // lines of `lanes` values; with slots, line 0 is not read
   const double *lane_slope, *lane_floor;
   const double *row_level, *row_floor;
 };

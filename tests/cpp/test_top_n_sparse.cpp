@@ -1,5 +1,5 @@
-// Sparse top-N: the leaves against plain loops between guard pages, and the join against the panels, which
-// must agree to the last bit, over more items than one range holds.
+// Sparse top-N: the leaves against plain loops between guard pages, and the join against the
+// panels, which must agree to the last bit, over more items than one range holds.
 #include <limits>
 
 #include "../../cpp/algo/top_n/sparse.hpp"
@@ -74,20 +74,23 @@ void check_panel(Edge edge) {
   const auto& kernels = top_n::sparse_kernels<T>();
   const index lanes = kernels.lanes, rows = 50, cols = 40;
   const SparseRows<T> x(rows, cols, 6, 51);
-  Guarded<double> panel(cols * lanes, edge), factor(rows, edge), slope(lanes, edge), floor(lanes, edge);
+  Guarded<double> panel(cols * lanes, edge), factor(rows, edge), slope(lanes, edge),
+      floor(lanes, edge);
   Guarded<double> level(rows, edge), more(rows, edge), sums(lanes, edge);
   for (index i = 0; i < cols * lanes; ++i) panel[i] = static_cast<double>(small_integer(61, i, 5));
   for (index w = 0; w < lanes; ++w) slope[w] = static_cast<double>(w % 3), floor[w] = 4;
-  for (index r = 0; r < rows; ++r) factor[r] = 2, level[r] = static_cast<double>(r % 5), more[r] = 1;
-  const PanelTask<T> task{x.value.data(), x.column.data(), x.start.data(), factor.data(), nullptr,
-                          panel.data(),   slope.data(),    floor.data(),   level.data(),  more.data()};
+  for (index r = 0; r < rows; ++r)
+    factor[r] = 2, level[r] = static_cast<double>(r % 5), more[r] = 1;
+  const PanelTask<T> task{x.value.data(), x.column.data(), x.start.data(), factor.data(),
+                          nullptr,        panel.data(),    slope.data(),   floor.data(),
+                          level.data(),   more.data()};
   for (index r = 0; r < rows; ++r) {
     std::uint32_t wanted = 0, hits = 0;
     std::vector<double> product(static_cast<std::size_t>(lanes), 0);
     for (index w = 0; w < lanes; ++w) {
       double& sum = product[static_cast<std::size_t>(w)];
-      for (index e = x.start[static_cast<std::size_t>(r)]; e < x.start[static_cast<std::size_t>(r) + 1];
-           ++e) {
+      for (index e = x.start[static_cast<std::size_t>(r)];
+           e < x.start[static_cast<std::size_t>(r) + 1]; ++e) {
         const auto at = static_cast<std::size_t>(e);
         sum += 2 * static_cast<double>(x.value[at]) * panel[x.column[at] * lanes + w];
       }
@@ -113,11 +116,13 @@ void check_lines(Edge edge) {
     }
     top_n::sparse_kernels<T>().add_line(sums.data(), line.data(), 3, count);
     for (index i = 0; i < count; ++i)
-      CHECK_EQUAL(sums[i], static_cast<double>(small_integer(71, i, 9) + 3 * small_integer(72, i, 9)));
+      CHECK_EQUAL(sums[i],
+                  static_cast<double>(small_integer(71, i, 9) + 3 * small_integer(72, i, 9)));
     for (index first = 0; first <= count; ++first) {
       index wanted = first;
       while (wanted < count && !(sums[wanted] > 4 * level[wanted] + 3)) ++wanted;
-      CHECK_EQUAL(isa::table().sparse->first_above(sums.data(), level.data(), 4, 3, first, count), wanted);
+      CHECK_EQUAL(isa::table().sparse->first_above(sums.data(), level.data(), 4, 3, first, count),
+                  wanted);
     }
   }
 }

@@ -1,5 +1,5 @@
-// The transpose of a Csr, made for adding columns up: lists of items, or whole lines where a column is
-// dense.
+// The transpose of a Csr, made for adding columns up: lists of items, or whole lines where a column
+// is dense.
 #pragma once
 #include <algorithm>
 #include <utility>
@@ -17,8 +17,8 @@ struct Posting {
   std::int32_t item;
 };
 
-// Column c: list[start[c]] to list[start[c + 1]], items ascending, or line line_of[c] of `lines`, one
-// value an item. Values are multiplied by the item's factor.
+// Column c: list[start[c]] to list[start[c + 1]], items ascending, or line line_of[c] of `lines`,
+// one value an item. Values are multiplied by the item's factor.
 template <class T>
 struct Postings {
   Buffer<Posting<T>> list;
@@ -39,8 +39,8 @@ Buffer<std::int64_t> column_counts(const Csr<T>& x) {
   return counts;
 }
 
-// A column of which more than a sixteenth is there is added up faster as a line (bench: top_n, power
-// law), but lines beyond 32 MB would leave the cache.
+// A column of which more than a sixteenth is there is added up faster as a line (bench: top_n,
+// power law), but lines beyond 32 MB would leave the cache.
 template <class T>
 void Postings<T>::choose_lines(const Buffer<std::int64_t>& counts, index items) {
   constexpr index share = 16, memory = index{32} << 20;
@@ -56,13 +56,14 @@ void Postings<T>::choose_lines(const Buffer<std::int64_t>& counts, index items) 
   lines = Buffer<T>(index(dense.size()) * items, T(0));
 }
 
-// Every thread counts and places the items of its own range, a slab at a time, so that Ctrl-C is heard.
+// Every thread counts and places the items of its own range, a slab at a time, so that Ctrl-C is
+// heard.
 template <class T>
 Postings<T>::Postings(const Csr<T>& x, const double* factor, int n_threads)
     : start(x.cols + 1), line_of(x.cols, -1) {
   constexpr index memory = index{16} << 20, slab_entries = index{1} << 21;
-  const index chunks = std::clamp<index>(memory / (8 * x.cols), 1, threads::worth(
-      static_cast<double>(x.start[x.rows]), n_threads));
+  const index chunks = std::clamp<index>(
+      memory / (8 * x.cols), 1, threads::worth(static_cast<double>(x.start[x.rows]), n_threads));
   const index rows = (x.rows + chunks - 1) / chunks;
   const index slabs = x.start[x.rows] / (slab_entries * chunks) + 1;
   Buffer<std::int64_t> next(chunks * x.cols, 0);
@@ -94,8 +95,10 @@ Postings<T>::Postings(const Csr<T>& x, const double* factor, int n_threads)
   each_entry([&](std::int64_t* own, index i, index e) {
     const index c = x.column[e];
     const T value = static_cast<T>(static_cast<double>(x.value[e]) * factor[i]);
-    if (line_of[c] >= 0) lines[line_of[c] * x.rows + i] = value;
-    else list[own[c]++] = {value, static_cast<std::int32_t>(i)};
+    if (line_of[c] >= 0)
+      lines[line_of[c] * x.rows + i] = value;
+    else
+      list[own[c]++] = {value, static_cast<std::int32_t>(i)};
   });
 }
 

@@ -41,7 +41,8 @@ double power_of_two(double largest) {
 template <class F>
 void each_row(index rows, index per_row, int n_threads, const F& f) {
   const index block = std::clamp<index>((index{1} << 18) / std::max<index>(per_row, 1), 1, 4096);
-  const int team = threads::worth(static_cast<double>(rows) * static_cast<double>(per_row), n_threads);
+  const int team =
+      threads::worth(static_cast<double>(rows) * static_cast<double>(per_row), n_threads);
   threads::parallel_blocks((rows + block - 1) / block, team, [&](index b, int) {
     for (index i = b * block, end = std::min(rows, i + block); i < end; ++i) f(i);
   });
@@ -93,8 +94,8 @@ Measures measure(const View<T>& x, Metric metric, int n_threads) {
   return m;
 }
 
-// A sum of k products is off by k eps |q| |y|, a squared norm by k eps of itself, and so is a distance
-// formed from differences, at most 2 (|q|^2 + |y|^2): twice all that.
+// A sum of k products is off by k eps |q| |y|, a squared norm by k eps of itself, and so is a
+// distance formed from differences, at most 2 (|q|^2 + |y|^2): twice all that.
 Judge::Judge(const Request& request, index terms)
     : metric_(request.metric),
       slack_((6 * static_cast<double>(terms) + 32) * kEps),
@@ -102,10 +103,12 @@ Judge::Judge(const Request& request, index terms)
       limited_(request.threshold != nullptr),
       cut_{-kInf, kLast} {
   if (!limited_) return;
-  if (metric_ == Metric::euclidean) cut_.key = -greatest_square(threshold_);
+  if (metric_ == Metric::euclidean)
+    cut_.key = -greatest_square(threshold_);
   else if (metric_ == Metric::angular)
     cut_.key = threshold_ < 0 ? kInf : threshold_ >= 1 ? -kInf : std::cos(kPi * threshold_) - 1e-12;
-  else cut_.key = std::nextafter(threshold_, -kInf);
+  else
+    cut_.key = std::nextafter(threshold_, -kInf);
 }
 
 bool Judge::within(double key) const {
@@ -191,8 +194,10 @@ void emit(const Best& best, const Judge& judge, index query, index n, const List
     const bool there = k < best.count();
     const double score = there ? judge.score(best.begin()[k].key) : none;
     out.indices[query * n + k] = there ? best.begin()[k].at : -1;
-    if (out.f32 != nullptr) out.f32[query * n + k] = static_cast<float>(score);
-    else out.f64[query * n + k] = score;
+    if (out.f32 != nullptr)
+      out.f32[query * n + k] = static_cast<float>(score);
+    else
+      out.f64[query * n + k] = score;
   }
 }
 

@@ -1,13 +1,14 @@
 // What ranks in a top-N list, and which items may be on it.
 //
 // The key of an item, larger first and ties to the lowest index, is a float64 value:
-//     cosine, angular   <q, y> / (|q| |y|), 0 where either is zero; reported clipped to [-1, 1], or as
+//     cosine, angular   <q, y> / (|q| |y|), 0 where either is zero; reported clipped to [-1, 1], or
+//     as
 //                       arccos(clipped) / pi
 //     dot               <q, y>
 //     euclidean         -|q - y|^2, formed from differences; its root is reported
 // Sums run over the columns in ascending order, so keys have the same bits on every path, ISA and
-// number of threads. For cosines a float64 row is first scaled by a power of two, which is exact and
-// keeps squares from overflow.
+// number of threads. For cosines a float64 row is first scaled by a power of two, which is exact
+// and keeps squares from overflow.
 #pragma once
 #include <algorithm>
 
@@ -23,7 +24,8 @@ enum class Metric { cosine, dot, euclidean, angular };
 struct Request {
   Metric metric = Metric::cosine;
   index n = 10;
-  const double* threshold = nullptr;  // least similarity or greatest distance, both inclusive; or none
+  const double* threshold =
+      nullptr;  // least similarity or greatest distance, both inclusive; or none
   // Items a query may not have, ascending: indices[start[q]] to indices[start[q + 1]]. Or null.
   const std::int64_t *exclude_start = nullptr, *exclude_index = nullptr;
   const std::uint8_t* deny = nullptr;  // one a item, not 0: nobody may have it. Or null.
@@ -31,8 +33,8 @@ struct Request {
   int n_threads = 1;
 };
 
-// rows x n each; lists that are short end in index -1 and score -inf, or inf for distances. One of the
-// scores is null.
+// rows x n each; lists that are short end in index -1 and score -inf, or inf for distances. One of
+// the scores is null.
 struct Lists {
   std::int64_t* indices;
   float* f32;
@@ -47,7 +49,8 @@ inline bool before(const Hit& a, const Hit& b) {
   return a.key > b.key || (a.key == b.key && a.at < b.at);
 }
 
-// The first n of what is pushed, in a buffer of `room` hits that is cut back to n whenever it is full.
+// The first n of what is pushed, in a buffer of `room` hits that is cut back to n whenever it is
+// full.
 class Best {
  public:
   static index room(index n) { return 2 * n + 64; }
@@ -131,7 +134,8 @@ class Mask {
   // f(item) of the items of [low, high) that this query, not everyone, may not have.
   template <class F>
   void each(index low, index high, const F& f) const {
-    for (const std::int64_t* p = std::lower_bound(begin_, end_, low); p < end_ && *p < high; ++p) f(*p);
+    for (const std::int64_t* p = std::lower_bound(begin_, end_, low); p < end_ && *p < high; ++p)
+      f(*p);
     if (self_ >= low && self_ < high) f(self_);
   }
 

@@ -17,8 +17,8 @@ struct Seeker {
 
   Seeker() = default;
   // hits: room for Best::room(n).
-  Seeker(const Request& request, const Judge& judge, index query, double its_level, Hit* hits, index n,
-         Hit cut)
+  Seeker(const Request& request, const Judge& judge, index query, double its_level, Hit* hits,
+         index n, Hit cut)
       : best(hits, n, cut), mask(request, query), level(its_level), rule(judge.rule(cut, level)) {}
 
   // True: the cut has moved, and the rule with it.
@@ -36,8 +36,8 @@ inline bool halted(int thread) {
   return threads::stopped();
 }
 
-// How a search is cut into tasks: `per_block` queries against one of `parts` of the items. Items are
-// divided only where there are fewer blocks of queries than threads could use.
+// How a search is cut into tasks: `per_block` queries against one of `parts` of the items. Items
+// are divided only where there are fewer blocks of queries than threads could use.
 struct Tasks {
   index queries, items, per_block, blocks, parts;
   Tasks(index n_queries, index n_items, index a_block, index n, int n_threads)

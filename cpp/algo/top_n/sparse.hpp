@@ -1,7 +1,7 @@
 // Top-N lists where queries, items or both are sparse; keys, ties and lists as rank.hpp says.
 //
-// Rows of a Csr have their columns in ascending order, each once. queries and items have as many columns;
-// request.exclude_start, where given, has queries.rows + 1 entries.
+// Rows of a Csr have their columns in ascending order, each once. queries and items have as many
+// columns; request.exclude_start, where given, has queries.rows + 1 entries.
 #pragma once
 #include "rank.hpp"
 

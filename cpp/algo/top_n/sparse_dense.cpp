@@ -21,7 +21,8 @@ struct Panel {
   index lanes = 0;
 
   template <class T>
-  Panel(const View<T>& x, index width, index) : lines(checked_product(x.cols, width), 0), lanes(width) {}
+  Panel(const View<T>& x, index width, index)
+      : lines(checked_product(x.cols, width), 0), lanes(width) {}
   template <class T>
   Panel(const Csr<T>& x, index width, index at_once)
       : slot(std::max<index>(x.cols, 1), 0), lanes(width) {
@@ -35,7 +36,8 @@ struct Panel {
   void pack(const View<T>& x, const double* factor, index first, index last) {
     for (index i = first; i < last; ++i) {
       double* to = lines.data() + (i - first);
-      for (index c = 0; c < x.cols; ++c) to[c * lanes] = static_cast<double>(x.row(i)[c]) * factor[i];
+      for (index c = 0; c < x.cols; ++c)
+        to[c * lanes] = static_cast<double>(x.row(i)[c]) * factor[i];
     }
   }
   template <class T>
@@ -58,8 +60,8 @@ struct Panel {
 };
 
 template <class Q, class Y>
-double key_of(const Judge& judge, const Q& queries, index i, const Y& items, index j, double product,
-              double a, double b) {
+double key_of(const Judge& judge, const Q& queries, index i, const Y& items, index j,
+              double product, double a, double b) {
   return judge.similarity() ? judge.key(product, a, b) : -square_distance(queries, i, items, j);
 }
 
@@ -91,15 +93,17 @@ struct Workspace {
 
 // Body of a search: makes a workspace a thread when it is first needed, gives it every task.
 template <class Make, class Body>
-void run(const Tasks& tasks, const Request& request, Shelf& shelf, const Make& make, const Body& body) {
+void run(const Tasks& tasks, const Request& request, Shelf& shelf, const Make& make,
+         const Body& body) {
   std::vector<std::unique_ptr<Workspace>> spaces(static_cast<std::size_t>(request.n_threads));
-  threads::parallel_blocks(tasks.blocks * tasks.parts, request.n_threads, [&](index task, int thread) {
-    auto& space = spaces[static_cast<std::size_t>(thread)];
-    if (!space) space = make();
-    if (!body(task, thread, *space)) return;
-    for (index i = tasks.first(task); i < tasks.last(task); ++i)
-      shelf.put(task, i, space->seeker(i - tasks.first(task)).best);
-  });
+  threads::parallel_blocks(tasks.blocks * tasks.parts, request.n_threads,
+                           [&](index task, int thread) {
+                             auto& space = spaces[static_cast<std::size_t>(thread)];
+                             if (!space) space = make();
+                             if (!body(task, thread, *space)) return;
+                             for (index i = tasks.first(task); i < tasks.last(task); ++i)
+                               shelf.put(task, i, space->seeker(i - tasks.first(task)).best);
+                           });
   shelf.merge(request.n_threads);
 }
 
@@ -128,11 +132,10 @@ void scan_items(const Q& queries, const Csr<T>& items, const Request& request, c
     }
     for (index i = count; i < kernels.lanes; ++i)
       w.slope[i] = 0, w.floor[i] = std::numeric_limits<double>::infinity();
-    const PanelTask<T> panel{items.value,          items.column,
-                             items.start,          of_items.factor.data(),
-                             w.panel.slot.data(),  w.panel.lines.data(),
-                             w.slope.data(),       w.floor.data(),
-                             of_items.level.data(), nothing.data()};
+    const PanelTask<T> panel{
+        items.value,           items.column,         items.start,    of_items.factor.data(),
+        w.panel.slot.data(),   w.panel.lines.data(), w.slope.data(), w.floor.data(),
+        of_items.level.data(), nothing.data()};
     const index last = tasks.last_item(task);
     for (index j = tasks.first_item(task); j < last;) {
       if (halted(thread)) return false;
@@ -143,8 +146,8 @@ void scan_items(const Q& queries, const Csr<T>& items, const Request& request, c
         if (j == stop) break;
         each_hit(hits, count, [&](index i) {
           Seeker& s = w.seeker(i);
-          const double key = key_of(judge, queries, first + i, items, j, w.sums[i], s.level,
-                                    of_items.level[j]);
+          const double key =
+              key_of(judge, queries, first + i, items, j, w.sums[i], s.level, of_items.level[j]);
           if (s.offer(judge, {key, j})) w.slope[i] = s.rule.slope, w.floor[i] = s.rule.floor;
         });
         ++j;
@@ -204,8 +207,8 @@ void scan_queries(const Csr<T>& queries, const View<T>& items, const Request& re
         if (i == count) break;
         Seeker& s = w.seeker(i);
         each_hit(hits, here, [&](index lane) {
-          const double key = key_of(judge, queries, first + i, items, j + lane, w.sums[lane], s.level,
-                                    level[lane]);
+          const double key = key_of(judge, queries, first + i, items, j + lane, w.sums[lane],
+                                    s.level, level[lane]);
           if (s.offer(judge, {key, j + lane})) w.slope[i] = s.rule.slope, w.floor[i] = s.rule.floor;
         });
       }

@@ -1,8 +1,9 @@
-// CSR against the transpose of a CSR: a query's entries add up its products with all items they meet.
+// CSR against the transpose of a CSR: a query's entries add up its products with all items they
+// meet.
 //
-// Entries come in ascending column order and products are added one by one in float64, so a finished
-// sum is the exact value that ranks; there is nothing to score again. Most items meet a query nowhere:
-// their key is 0 and they matter only to lists that are short of better ones.
+// Entries come in ascending column order and products are added one by one in float64, so a
+// finished sum is the exact value that ranks; there is nothing to score again. Most items meet a
+// query nowhere: their key is 0 and they matter only to lists that are short of better ones.
 #include <cmath>
 
 #include "postings.hpp"
@@ -12,14 +13,14 @@
 namespace coterie::top_n {
 namespace {
 
-constexpr index kNarrow = 4096;     // items whose sums stay in the L1 cache
-constexpr index kWide = 131072;     // in the L2 cache
-constexpr index kGroup = 32;        // queries that share the lines of a narrow range
-constexpr index kDense = 8;         // touched > items / kDense: look at all sums, not at the touched
-constexpr index kAhead = 2;         // entries whose postings are fetched ahead
-constexpr index kTouched = 16384;   // touched items set aside before the best are taken
-constexpr double kLift = 0x1p200;    // so that no positive product of cosines becomes 0
-constexpr double kSlack = 1e-14;    // of a key formed with inverses, relatively
+constexpr index kNarrow = 4096;    // items whose sums stay in the L1 cache
+constexpr index kWide = 131072;    // in the L2 cache
+constexpr index kGroup = 32;       // queries that share the lines of a narrow range
+constexpr index kDense = 8;        // touched > items / kDense: look at all sums, not at the touched
+constexpr index kAhead = 2;        // entries whose postings are fetched ahead
+constexpr index kTouched = 16384;  // touched items set aside before the best are taken
+constexpr double kLift = 0x1p200;  // so that no positive product of cosines becomes 0
+constexpr double kSlack = 1e-14;   // of a key formed with inverses, relatively
 
 template <class T>
 struct Entry {
@@ -49,9 +50,12 @@ class Join {
         inverse_(items.rows, 0),
         postings_(items, of_items_.factor.data(), request.n_threads) {
     for (index j = 0; j < items.rows; ++j)
-      if (request.deny != nullptr && request.deny[j] != 0) inverse_[j] = 0;
-      else if (judge_.metric() == Metric::dot) inverse_[j] = 1;
-      else if (of_items_.level[j] > 0) inverse_[j] = kLift / of_items_.level[j];
+      if (request.deny != nullptr && request.deny[j] != 0)
+        inverse_[j] = 0;
+      else if (judge_.metric() == Metric::dot)
+        inverse_[j] = 1;
+      else if (of_items_.level[j] > 0)
+        inverse_[j] = kLift / of_items_.level[j];
   }
 
   void run() {
@@ -62,7 +66,9 @@ class Join {
     threads::parallel_blocks(
         (queries_.rows + group - 1) / group, request_.n_threads, [&](index block, int thread) {
           auto& w = workers[static_cast<std::size_t>(thread)];
-          if (!w) w = std::make_unique<Worker>(group, kept_, std::clamp(items_.rows, kNarrow, kWide), thread);
+          if (!w)
+            w = std::make_unique<Worker>(group, kept_, std::clamp(items_.rows, kNarrow, kWide),
+                                         thread);
           const index first = block * group, last = std::min(queries_.rows, first + group);
           search(*w, first, last);
         });
@@ -72,7 +78,7 @@ class Join {
   struct Query {
     Seeker seeker;
     index row, begin, end;  // entries
-    bool dense;  // looks at all sums
+    bool dense;             // looks at all sums
   };
   struct Worker {
     Buffer<double> sums;  // 0 between uses
@@ -82,7 +88,10 @@ class Join {
     Touched touched;
     int thread;
     Worker(index group, index kept, index width, int number)
-        : sums(width, 0), hits(checked_product(group, Best::room(kept))), touched(kept), thread(number) {}
+        : sums(width, 0),
+          hits(checked_product(group, Best::room(kept))),
+          touched(kept),
+          thread(number) {}
   };
 
   // The lists of a group of queries.
@@ -136,8 +145,10 @@ class Join {
         if (q.dense != dense) continue;
         if (halted(w.thread)) return false;
         add(w, q, low, high);
-        if (dense) collect_all(w, q.seeker, low, high);
-        else collect_touched(w, q, low);
+        if (dense)
+          collect_all(w, q.seeker, low, high);
+        else
+          collect_touched(w, q, low);
       }
     }
     return true;
@@ -193,8 +204,8 @@ class Join {
     take(q.seeker, t, count);
   }
 
-  // Offers the best of what was touched and is allowed. The n-th largest of the largest of each of some groups of keys is
-  // a bound that n items reach, and few more.
+  // Offers the best of what was touched and is allowed. The n-th largest of the largest of each of
+  // some groups of keys is a bound that n items reach, and few more.
   void take(Seeker& s, Touched& t, index count) const {
     const double lifted = judge_.metric() == Metric::dot ? 1 : s.level * kLift;
     double floor = s.best.cut().key * lifted * (1 - kSlack);
@@ -225,8 +236,8 @@ class Join {
     std::fill_n(sums, count, 0.0);
   }
 
-  // A list short of items above 0 goes on with those at 0, which come by their index; where there are too
-  // few, everything is looked at. False: stopped.
+  // A list short of items above 0 goes on with those at 0, which come by their index; where there
+  // are too few, everything is looked at. False: stopped.
   bool fill(Worker& w, Query& q) const {
     Best& best = q.seeker.best;
     index missing = kept_ - best.count();
@@ -286,8 +297,8 @@ template <class T>
 void search(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Lists& out) {
   if (request.metric == Metric::euclidean || queries.rows == 0 || items.rows == 0)
     return scan(queries, items, request, out);
-  // Cycles, roughly (bench: top_n): a panel looks at every entry of the items, which costs most where its
-  // columns are those of a query; a row adds up the postings of its columns, or lines.
+  // Cycles, roughly (bench: top_n): a panel looks at every entry of the items, which costs most
+  // where its columns are those of a query; a row adds up the postings of its columns, or lines.
   const auto counts = column_counts(items);
   const auto entries = static_cast<double>(items.start[items.rows]);
   const auto rows = static_cast<double>(queries.rows);
@@ -295,7 +306,8 @@ void search(const Csr<T>& queries, const Csr<T>& items, const Request& request, 
   double met = 0, added = 0;
   for (index e = 0; e < queries.start[queries.rows]; ++e) {
     const std::int64_t count = counts[queries.column[e]];
-    met += static_cast<double>(count), added += static_cast<double>(std::min(count, items.rows / 16));
+    met += static_cast<double>(count),
+        added += static_cast<double>(std::min(count, items.rows / 16));
   }
   const double shared = std::min(1.0, lanes * met / (rows * std::max(entries, 1.0)));
   const double by_panel = std::ceil(rows / lanes) * entries * (3 + 17 * shared);

@@ -1,7 +1,7 @@
 // Sparse rows against panels of vectors, and what stands above a threshold; float64.
 //
-// Products and sums are rounded one by one and run in the order of a row's entries, so every ISA has
-// the same bits; entries that a panel lacks would add a zero and are left out.
+// Products and sums are rounded one by one and run in the order of a row's entries, so every ISA
+// has the same bits; entries that a panel lacks would add a zero and are left out.
 #pragma once
 #include "../sparse_table.hpp"
 #include "exact.hpp"
@@ -53,8 +53,8 @@ void add_line(double* __restrict sums, const T* __restrict line, double factor, 
   for (; i < count; ++i) sums[i] += factor * double(line[i]);
 }
 
-inline std::int64_t first_above(const double* sums, const double* level, double slope,
-                                double floor, index first, index count) {
+inline std::int64_t first_above(const double* sums, const double* level, double slope, double floor,
+                                index first, index count) {
   constexpr int w = width<double>;
   const Vec<double> s = splat(slope), f = splat(floor);
   index i = first;
