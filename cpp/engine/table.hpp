@@ -231,7 +231,8 @@ struct Kernels {
   T (*gauge_tile)(std::int64_t loops, const T* x, const T* y, std::int64_t depth);
 };
 
-struct SparseTable;
+struct SparseTable;  // engine/sparse_table.hpp
+struct TopNTable;  // engine/top_n_table.hpp
 
 struct Table {
   const char* name;
@@ -239,6 +240,7 @@ struct Table {
   Kernels<double> f64;
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
+  const TopNTable* top_n;
   const SparseTable* sparse;                   // engine/sparse_table.hpp
 };
 
