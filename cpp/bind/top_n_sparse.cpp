@@ -1,35 +1,34 @@
 #include "../algo/top_n/sparse.hpp"
+
+#include <cmath>
+#include <limits>
+
 #include "bind.hpp"
 #include "convert.hpp"
+#include "top_n.hpp"
 
 namespace coterie::bind {
 namespace {
 
-using top_n::Lists;
-using top_n::Metric;
+using top_n::Found;
 using top_n::Request;
 
-Metric metric_of(const std::string& name) {
-  if (name == "cosine") return Metric::cosine;
-  if (name == "dot") return Metric::dot;
-  if (name == "euclidean") return Metric::euclidean;
-  if (name == "angular") return Metric::angular;
-  refuse("metric", "'cosine', 'dot', 'euclidean' or 'angular'", "'", name, "'");
-}
-
-// Starts of rows and what stands in them: ascending in each row, below `limit`.
+// Starts of rows and what stands in them: ascending in each row by `step` or more, below `limit`.
 template <class I>
 void check_rows(const std::int64_t* start, index rows, const I* at, index size, index limit,
-                const char* starts, const char* entries) {
+                index step, const char* starts, const char* entries) {
   if (start[0] != 0 || start[rows] != size)
     refuse(starts, "0 to the number of entries", start[0], " to ", start[rows]);
   for (index i = 0; i < rows; ++i)
     if (start[i] > start[i + 1]) refuse(starts, "ascending entries", "a descent at row ", i);
   for (index i = 0; i < rows; ++i) {
-    index before = -1;
-    for (index e = start[i]; e < start[i + 1]; before = at[e++])
-      if (at[e] <= before || at[e] >= limit)
-        refuse(entries, "ascending numbers within range, each once", at[e], " in row ", i);
+    index least = 0;
+    for (index e = start[i]; e < start[i + 1]; least = at[e++] + step)
+      if (at[e] < least || at[e] >= limit)
+        refuse(entries,
+               step > 0 ? "ascending numbers within range, each once"
+                        : "ascending numbers within range",
+               at[e], " in row ", i);
   }
 }
 
@@ -46,55 +45,52 @@ Csr<T> csr(const Array<T>& data, const Array<std::int32_t>& indices,
   if (rows < 0) refuse((prefix + "_indptr").c_str(), "at least one entry", "none");
   if (rows > most) refuse(name, "at most 2147483647 rows", rows);
   if (cols < 1 || cols > most) refuse("n_columns", "1 to 2147483647 columns", cols);
-  check_rows(start, rows, column, nnz, cols, (prefix + "_indptr").c_str(),
+  check_rows(start, rows, column, nnz, cols, 1, (prefix + "_indptr").c_str(),
              (prefix + "_indices").c_str());
   return {value, column, start, rows, cols};
 }
 
-// The arguments that all searches share; keeps the arrays they came in.
-class PyRequest {
- public:
-  PyRequest(index queries, index items, index n, const py::object& threshold,
-            const std::string& metric, const py::object& exclude_indptr,
-            const py::object& exclude_indices, const py::object& deny, bool exclude_self,
-            int n_threads) {
+template <class T>
+const T* held(const py::object& o, const char* name, index size) {
+  if (!py::isinstance<Array<T>>(o))
+    throw py::type_error(std::string(name) + ": wanted another dtype");
+  return in1d(py::reinterpret_borrow<Array<T>>(o), name, size);
+}
+
+// What a search is given besides queries and items; the arrays outlive the call.
+struct Wanted {
+  index n;
+  const py::object& threshold;
+  const std::string& metric;
+  const py::object &exclude_indptr, &exclude_indices, &deny;
+  bool exclude_self;
+  int n_threads;
+
+  Request request(index queries, index items) const {
     if (n < 1) refuse("n", "a number >= 1", n);
-    request_.metric = metric_of(metric);
-    request_.n = n;
-    request_.exclude_self = exclude_self;
-    request_.n_threads = threads1(n_threads);
-    if (!threshold.is_none()) {
-      threshold_ = threshold.cast<double>();
-      if (std::isnan(threshold_)) refuse("threshold", "a number or None", threshold_);
-      request_.threshold = &threshold_;
-    }
-    if (!deny.is_none()) request_.deny = held<std::uint8_t>(deny, "deny", items);
+    Request r;
+    r.metric = metric_of(metric);
+    r.n = n;
+    r.exclude_self = exclude_self;
+    r.n_threads = threads1(n_threads);
+    r.threshold = std::numeric_limits<double>::infinity() * (is_distance(r.metric) ? 1 : -1);
+    if (!threshold.is_none()) r.threshold = threshold.cast<double>();
+    if (std::isnan(r.threshold)) refuse("threshold", "a number or None", r.threshold);
+    if (!deny.is_none()) r.deny = held<std::uint8_t>(deny, "deny", items);
     if (exclude_indptr.is_none() != exclude_indices.is_none())
       refuse("exclude", "indptr and indices, or neither", "one of them");
-    if (exclude_indptr.is_none()) return;
-    request_.exclude_start = held<std::int64_t>(exclude_indptr, "exclude_indptr", queries + 1);
-    request_.exclude_index = held<std::int64_t>(exclude_indices, "exclude_indices", -1);
-    check_rows(request_.exclude_start, queries, request_.exclude_index,
-               py::reinterpret_borrow<py::array>(exclude_indices).size(), items, "exclude_indptr",
-               "exclude_indices");
+    if (exclude_indptr.is_none()) return r;
+    r.exclude = {held<std::int64_t>(exclude_indptr, "exclude_indptr", queries + 1),
+                 held<std::int64_t>(exclude_indices, "exclude_indices", -1)};
+    check_rows(r.exclude.start, queries, r.exclude.item,
+               py::reinterpret_borrow<py::array>(exclude_indices).size(), items, 0,
+               "exclude_indptr", "exclude_indices");
+    return r;
   }
-  PyRequest(const PyRequest&) = delete;
-  PyRequest& operator=(const PyRequest&) = delete;
-  const Request& operator()() const { return request_; }
-
- private:
-  template <class T>
-  const T* held(const py::object& o, const char* name, index size) {
-    if (!py::isinstance<Array<T>>(o))
-      throw py::type_error(std::string(name) + ": wanted another dtype");
-    return in1d(py::reinterpret_borrow<Array<T>>(o), name, size);
-  }
-  Request request_;
-  double threshold_ = 0;
 };
 
-Lists lists_of(Array<std::int64_t>& indices, const py::object& scores, index rows, index n) {
-  Lists out{out2d(indices, "indices", rows, n), nullptr, nullptr};
+Found found_of(Array<std::int64_t>& indices, const py::object& scores, index rows, index n) {
+  Found out{out2d(indices, "indices", rows, n), nullptr, nullptr};
   if (py::isinstance<Array<float>>(scores)) {
     auto a = py::reinterpret_borrow<Array<float>>(scores);
     out.f32 = out2d(a, "scores", rows, n);
@@ -108,7 +104,10 @@ Lists lists_of(Array<std::int64_t>& indices, const py::object& scores, index row
 }
 
 template <class A, class B>
-void search(const A& queries, const B& items, const Request& request, const Lists& out) {
+void search(const A& queries, const B& items, const Wanted& wanted, Array<std::int64_t>& indices,
+            const py::object& scores) {
+  const Request request = wanted.request(queries.rows, items.rows);
+  const Found out = found_of(indices, scores, queries.rows, request.n);
   const py::gil_scoped_release nogil;
   top_n::search(queries, items, request, out);
 }
@@ -138,9 +137,9 @@ void csr_csr(const py::object& q_data, const Array<std::int32_t>& q_indices,
     using T = decltype(zero);
     const auto q = csr<T>(same<T>(q_data, "queries"), q_indices, q_indptr, n_columns, "queries");
     const auto y = csr<T>(same<T>(i_data, "items"), i_indices, i_indptr, n_columns, "items");
-    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices,
-                            deny, exclude_self, n_threads);
-    search(q, y, request(), lists_of(indices, scores, q.rows, n));
+    search(q, y,
+           {n, threshold, metric, exclude_indptr, exclude_indices, deny, exclude_self, n_threads},
+           indices, scores);
   });
 }
 
@@ -154,9 +153,9 @@ void csr_dense(const py::object& q_data, const Array<std::int32_t>& q_indices,
     using T = decltype(zero);
     const auto y = view2d(same<T>(items, "items"), "items");
     const auto q = csr<T>(same<T>(q_data, "queries"), q_indices, q_indptr, y.cols, "queries");
-    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices,
-                            deny, exclude_self, n_threads);
-    search(q, y, request(), lists_of(indices, scores, q.rows, n));
+    search(q, y,
+           {n, threshold, metric, exclude_indptr, exclude_indices, deny, exclude_self, n_threads},
+           indices, scores);
   });
 }
 
@@ -170,9 +169,9 @@ void dense_csr(const py::object& queries, const py::object& i_data,
     using T = decltype(zero);
     const auto q = view2d(same<T>(queries, "queries"), "queries");
     const auto y = csr<T>(same<T>(i_data, "items"), i_indices, i_indptr, q.cols, "items");
-    const PyRequest request(q.rows, y.rows, n, threshold, metric, exclude_indptr, exclude_indices,
-                            deny, exclude_self, n_threads);
-    search(q, y, request(), lists_of(indices, scores, q.rows, n));
+    search(q, y,
+           {n, threshold, metric, exclude_indptr, exclude_indices, deny, exclude_self, n_threads},
+           indices, scores);
   });
 }
 

@@ -241,7 +241,7 @@ struct Table {
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
   const TopNTable* top_n;
-  const SparseTable* sparse;                   // engine/sparse_table.hpp
+  const SparseTable* sparse;
 };
 
 }  // namespace coterie

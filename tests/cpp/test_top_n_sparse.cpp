@@ -57,14 +57,15 @@ void check_all() {
     for (const int threads : {1, 3}) {
       top_n::Request request;
       request.metric = metric, request.n_threads = threads, request.exclude_self = true;
+      const double none = std::numeric_limits<double>::infinity();
+      request.threshold = top_n::is_distance(metric) ? none : -none;
       request.n = 12;
       check_paths<T>(40, 140000, 3000, request);
       check_paths<T>(70, 9000, 60, request);
       request.n = 2500;
       check_paths<T>(20, 9000, 2000, request);
       check_paths<T>(9, 1200, 90, request);
-      const double threshold = 0.25;
-      request.n = 30, request.threshold = &threshold;
+      request.n = 30, request.threshold = 0.25;
       check_paths<T>(40, 9000, 300, request);
     }
 }

@@ -99,8 +99,8 @@ Measures measure(const View<T>& x, Metric metric, int n_threads) {
 Judge::Judge(const Request& request, index terms)
     : metric_(request.metric),
       slack_((6 * static_cast<double>(terms) + 32) * kEps),
-      threshold_(request.threshold ? *request.threshold : 0),
-      limited_(request.threshold != nullptr),
+      threshold_(request.threshold),
+      limited_(request.threshold != (is_distance(request.metric) ? kInf : -kInf)),
       cut_{-kInf, kLast} {
   if (!limited_) return;
   if (metric_ == Metric::euclidean)
@@ -177,9 +177,10 @@ double square_distance(const Csr<T>& a, index i, const View<T>& b, index j) {
 
 Mask::Mask(const Request& request, index query)
     : deny_(request.deny), self_(request.exclude_self ? query : -1) {
-  if (request.exclude_start == nullptr) return;
-  begin_ = request.exclude_index + request.exclude_start[query];
-  end_ = request.exclude_index + request.exclude_start[query + 1];
+  const Exclude& exclude = request.exclude;
+  if (exclude.start == nullptr) return;
+  begin_ = exclude.item + exclude.start[query];
+  end_ = exclude.item + exclude.start[query + 1];
 }
 
 bool Mask::allows(index item) const {
@@ -187,9 +188,8 @@ bool Mask::allows(index item) const {
   return begin_ == end_ || !std::binary_search(begin_, end_, item);
 }
 
-void emit(const Best& best, const Judge& judge, index query, index n, const Lists& out) {
-  const bool distance = judge.metric() == Metric::euclidean || judge.metric() == Metric::angular;
-  const double none = distance ? kInf : -kInf;
+void emit(const Best& best, const Judge& judge, index query, index n, const Found& out) {
+  const double none = is_distance(judge.metric()) ? kInf : -kInf;
   for (index k = 0; k < n; ++k) {
     const bool there = k < best.count();
     const double score = there ? judge.score(best.begin()[k].key) : none;

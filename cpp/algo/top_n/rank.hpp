@@ -13,29 +13,19 @@
 #include <algorithm>
 
 #include "../../base/buffer.hpp"
-#include "../../base/view.hpp"
 #include "../../engine/isa.hpp"
 #include "../../engine/sparse_table.hpp"
+#include "top_n.hpp"
 
 namespace coterie::top_n {
 
-enum class Metric { cosine, dot, euclidean, angular };
-
-struct Request {
+struct Request : Options {
   Metric metric = Metric::cosine;
-  index n = 10;
-  const double* threshold =
-      nullptr;  // least similarity or greatest distance, both inclusive; or none
-  // Items a query may not have, ascending: indices[start[q]] to indices[start[q + 1]]. Or null.
-  const std::int64_t *exclude_start = nullptr, *exclude_index = nullptr;
-  const std::uint8_t* deny = nullptr;  // one a item, not 0: nobody may have it. Or null.
-  bool exclude_self = false;           // query q may not have item q
-  int n_threads = 1;
 };
 
 // rows x n each; lists that are short end in index -1 and score -inf, or inf for distances. One of
 // the scores is null.
-struct Lists {
+struct Found {
   std::int64_t* indices;
   float* f32;
   double* f64;
@@ -146,7 +136,7 @@ class Mask {
 };
 
 // Writes the list of one query; best is finished.
-void emit(const Best& best, const Judge& judge, index query, index n, const Lists& out);
+void emit(const Best& best, const Judge& judge, index query, index n, const Found& out);
 
 template <class T>
 const SparseKernels<T>& sparse_kernels();

@@ -59,7 +59,7 @@ struct Tasks {
 // Lists of all queries over all parts, merged at the end; with one part they are written at once.
 class Shelf {
  public:
-  Shelf(const Tasks& tasks, const Judge& judge, index n, index kept, const Lists& out)
+  Shelf(const Tasks& tasks, const Judge& judge, index n, index kept, const Found& out)
       : tasks_(tasks), judge_(judge), n_(n), kept_(kept), out_(out) {
     if (tasks.parts == 1) return;
     hits_ = Buffer<Hit>(checked_product(tasks.queries * tasks.parts, kept));
@@ -90,7 +90,7 @@ class Shelf {
   const Tasks& tasks_;
   const Judge& judge_;
   index n_, kept_;
-  Lists out_;
+  Found out_;
   Buffer<Hit> hits_;
   Buffer<index> counts_;
 };

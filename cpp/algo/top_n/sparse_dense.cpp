@@ -109,7 +109,7 @@ void run(const Tasks& tasks, const Request& request, Shelf& shelf, const Make& m
 
 // Queries in lanes.
 template <class T, class Q>
-void scan_items(const Q& queries, const Csr<T>& items, const Request& request, const Lists& out) {
+void scan_items(const Q& queries, const Csr<T>& items, const Request& request, const Found& out) {
   const auto& kernels = sparse_kernels<T>();
   const Measures of_queries = measure(queries, request.metric, request.n_threads),
                  of_items = measure(items, request.metric, request.n_threads);
@@ -161,7 +161,7 @@ void scan_items(const Q& queries, const Csr<T>& items, const Request& request, c
 // Items in lanes.
 template <class T>
 void scan_queries(const Csr<T>& queries, const View<T>& items, const Request& request,
-                  const Lists& out) {
+                  const Found& out) {
   const auto& kernels = sparse_kernels<T>();
   const index lanes = kernels.lanes, kept = std::min(request.n, items.rows);
   const Measures of_queries = measure(queries, request.metric, request.n_threads),
@@ -219,7 +219,7 @@ void scan_queries(const Csr<T>& queries, const View<T>& items, const Request& re
 
 // Where there is nothing to compare with, all lists are empty.
 template <class Q, class Y, class F>
-void unless_empty(const Q& queries, const Y& items, const Request& request, const Lists& out,
+void unless_empty(const Q& queries, const Y& items, const Request& request, const Found& out,
                   const F& f) {
   if (queries.rows == 0) return;
   if (items.rows > 0) return f();
@@ -230,23 +230,23 @@ void unless_empty(const Q& queries, const Y& items, const Request& request, cons
 }  // namespace
 
 template <class T>
-void scan(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Lists& out) {
+void scan(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Found& out) {
   unless_empty(queries, items, request, out, [&] { scan_items(queries, items, request, out); });
 }
 template <class T>
-void search(const View<T>& queries, const Csr<T>& items, const Request& request, const Lists& out) {
+void search(const View<T>& queries, const Csr<T>& items, const Request& request, const Found& out) {
   unless_empty(queries, items, request, out, [&] { scan_items(queries, items, request, out); });
 }
 template <class T>
-void search(const Csr<T>& queries, const View<T>& items, const Request& request, const Lists& out) {
+void search(const Csr<T>& queries, const View<T>& items, const Request& request, const Found& out) {
   unless_empty(queries, items, request, out, [&] { scan_queries(queries, items, request, out); });
 }
 
-template void scan(const Csr<float>&, const Csr<float>&, const Request&, const Lists&);
-template void scan(const Csr<double>&, const Csr<double>&, const Request&, const Lists&);
-template void search(const View<float>&, const Csr<float>&, const Request&, const Lists&);
-template void search(const View<double>&, const Csr<double>&, const Request&, const Lists&);
-template void search(const Csr<float>&, const View<float>&, const Request&, const Lists&);
-template void search(const Csr<double>&, const View<double>&, const Request&, const Lists&);
+template void scan(const Csr<float>&, const Csr<float>&, const Request&, const Found&);
+template void scan(const Csr<double>&, const Csr<double>&, const Request&, const Found&);
+template void search(const View<float>&, const Csr<float>&, const Request&, const Found&);
+template void search(const View<double>&, const Csr<double>&, const Request&, const Found&);
+template void search(const Csr<float>&, const View<float>&, const Request&, const Found&);
+template void search(const Csr<double>&, const View<double>&, const Request&, const Found&);
 
 }  // namespace coterie::top_n

@@ -38,7 +38,7 @@ struct Touched {
 template <class T>
 class Join {
  public:
-  Join(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Lists& out)
+  Join(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Found& out)
       : queries_(queries),
         items_(items),
         request_(request),
@@ -275,7 +275,7 @@ class Join {
 
   const Csr<T>&queries_, &items_;
   const Request& request_;
-  const Lists out_;
+  const Found out_;
   const Measures of_queries_, of_items_;
   const Judge judge_;
   const index kept_;
@@ -288,13 +288,13 @@ class Join {
 }  // namespace
 
 template <class T>
-void join(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Lists& out) {
+void join(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Found& out) {
   if (queries.rows == 0 || items.rows == 0) return scan(queries, items, request, out);
   Join<T>(queries, items, request, out).run();
 }
 
 template <class T>
-void search(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Lists& out) {
+void search(const Csr<T>& queries, const Csr<T>& items, const Request& request, const Found& out) {
   if (request.metric == Metric::euclidean || queries.rows == 0 || items.rows == 0)
     return scan(queries, items, request, out);
   // Cycles, roughly (bench: top_n): a panel looks at every entry of the items, which costs most
@@ -315,9 +315,9 @@ void search(const Csr<T>& queries, const Csr<T>& items, const Request& request, 
   join(queries, items, request, out);
 }
 
-template void join(const Csr<float>&, const Csr<float>&, const Request&, const Lists&);
-template void join(const Csr<double>&, const Csr<double>&, const Request&, const Lists&);
-template void search(const Csr<float>&, const Csr<float>&, const Request&, const Lists&);
-template void search(const Csr<double>&, const Csr<double>&, const Request&, const Lists&);
+template void join(const Csr<float>&, const Csr<float>&, const Request&, const Found&);
+template void join(const Csr<double>&, const Csr<double>&, const Request&, const Found&);
+template void search(const Csr<float>&, const Csr<float>&, const Request&, const Found&);
+template void search(const Csr<double>&, const Csr<double>&, const Request&, const Found&);
 
 }  // namespace coterie::top_n
