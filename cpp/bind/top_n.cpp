@@ -7,6 +7,7 @@
 #include "../engine/isa.hpp"
 #include "bind.hpp"
 #include "convert.hpp"
+#include "top_n.hpp"
 
 namespace coterie::bind {
 namespace {
@@ -14,14 +15,6 @@ namespace {
 using top_n::Items;
 using top_n::Metric;
 using top_n::Options;
-
-Metric metric_of(const std::string& name) {
-  if (name == "cosine") return Metric::cosine;
-  if (name == "dot") return Metric::dot;
-  if (name == "euclidean") return Metric::euclidean;
-  if (name == "angular") return Metric::angular;
-  refuse("metric", "'cosine', 'dot', 'euclidean' or 'angular'", "'", name, "'");
-}
 
 template <class T>
 View<T> matrix(const py::object& a, const char* name) {
