@@ -104,7 +104,7 @@ void Items<T>::scaled(index row, index rows, float* out) const {
       scale[i] = scale_;
       if (!unit()) continue;
       const double length = lengths_[row + r + i];
-      scale[i] = length == 0 ? 0 : 1 / length;
+      scale[i] = 1 / length < DBL_MAX ? 1 / length : 0;
     }
     leaves<T>().scaled({rows_.row(row + r), rows_.stride, count, rows_.cols, shift_.data(), scale,
                         out + r * rows_.cols});

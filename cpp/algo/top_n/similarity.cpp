@@ -23,11 +23,25 @@ void doubles(const View<T>& x, index first, index rows, bool unit, const double*
   }
 }
 
+// Rows this close in direction: arccos makes much of a last bit, so the product is taken as a
+// search takes it.
+constexpr double kAlike = 1 - 1e-9;
+
 double finished(Metric metric, double score) {
-  if (metric == Metric::cosine) return std::clamp(score, -1.0, 1.0);
-  if (metric == Metric::angular)
-    return std::acos(std::clamp(score, -1.0, 1.0)) / 3.14159265358979323846;
-  return score;
+  if (metric == Metric::dot) return score;
+  score = std::clamp(score, -1.0, 1.0);
+  return metric == Metric::angular ? std::acos(score) / 3.14159265358979323846 : score;
+}
+
+// The same bits as a search's, where lengths are in range.
+template <class T>
+double alike(const View<T>& a, index i, const View<T>& b, index j, const double* zeros,
+             double score) {
+  const double left = norm(a.row(i), a.cols, zeros), right = norm(b.row(j), a.cols, zeros);
+  if (left < kTiny || left > kVast || right < kTiny || right > kVast) return score;
+  std::vector<double> row(static_cast<std::size_t>(round_up(a.cols, 8)), 0.0);
+  std::copy_n(a.row(i), a.cols, row.data());
+  return leaves<T>().dot(b.row(j), a.cols, row.data()) / (left * right);
 }
 
 template <class T>
@@ -67,9 +81,12 @@ void similarity(const View<T>& a, const View<T>& b, Metric metric, T* out, int n
       doubles(a, i0, m, unit, zeros.data(), left.data());
       store<double>({left.data(), m, depth, depth}, packed, products.data(), kColumns, 1);
       for (index i = 0; i < m; ++i)
-        for (index j = 0; j < count; ++j)
-          out[(i0 + i) * b.rows + j0 + j] =
-              static_cast<T>(finished(metric, products[i * kColumns + j]));
+        for (index j = 0; j < count; ++j) {
+          double score = products[i * kColumns + j];
+          if (unit && std::abs(score) > kAlike)
+            score = alike(a, i0 + i, b, j0 + j, zeros.data(), score);
+          out[(i0 + i) * b.rows + j0 + j] = static_cast<T>(finished(metric, score));
+        }
     });
   }
 }
