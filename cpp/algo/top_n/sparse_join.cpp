@@ -32,7 +32,7 @@ struct Entry {
 struct Touched {
   Buffer<double> key, product, most;
   Buffer<std::int32_t> item;
-  explicit Touched(index kept) : key(kTouched), product(kTouched), most(4 * kept), item(kTouched) {}
+  explicit Touched(index kept) : key(kTouched), product(kTouched), most(2 * kept), item(kTouched) {}
 };
 
 template <class T>
@@ -209,8 +209,8 @@ class Join {
   void take(Seeker& s, Touched& t, index count) const {
     const double lifted = judge_.metric() == Metric::dot ? 1 : s.level * kLift;
     double floor = s.best.cut().key * lifted * (1 - kSlack);
-    const index groups = 4 * kept_;
-    if (count >= 4 * groups) {
+    const index groups = 2 * kept_;
+    if (count >= 2 * groups) {
       double* const most = t.most.data();
       std::copy_n(t.key.data(), groups, most);
       for (index k = groups; k < count; k += groups)
