@@ -7,6 +7,7 @@
 #include "../engine/isa.hpp"
 #include "bind.hpp"
 #include "convert.hpp"
+#include "top_n.hpp"
 
 namespace coterie::bind {
 namespace {
@@ -15,42 +16,38 @@ using top_n::Items;
 using top_n::Metric;
 using top_n::Options;
 
-Metric metric_of(const std::string& name) {
-  if (name == "cosine") return Metric::cosine;
-  if (name == "dot") return Metric::dot;
-  if (name == "euclidean") return Metric::euclidean;
-  if (name == "angular") return Metric::angular;
-  refuse("metric", "'cosine', 'dot', 'euclidean' or 'angular'", "'", name, "'");
-}
-
 template <class T>
 View<T> matrix(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a)) throw py::type_error(std::string(name) + ": wanted the dtype of the items");
+  if (!py::isinstance<Array<T>>(a))
+    throw py::type_error(std::string(name) + ": wanted the dtype of the items");
   const View<T> v = view2d(py::reinterpret_borrow<Array<T>>(a), name);
   if (v.rows > 0 && v.cols < 1) refuse(name, "at least one column", v.cols);
   return v;
 }
 
-// Bytes where they win (bench: top_n): a CPU that multiplies them, rows long enough, and items that are kept
-// (queries < 0) or enough queries to make up for the preparation.
+// Bytes where they win (bench: top_n): a CPU that multiplies them, rows long enough, and items that
+// are kept (queries < 0) or enough queries to make up for the preparation.
 template <class T>
 bool in_bytes(const std::string& precision, index queries, const View<T>& items) {
   constexpr index kRows = 1024, kCols = 32, kQueries = 64, kBytes = index(48) << 20;
   if (precision == "float") return false;
   if (precision == "certified-int8") return true;
-  if (precision != "auto") refuse("precision", "'auto', 'float' or 'certified-int8'", "'", precision, "'");
+  if (precision != "auto")
+    refuse("precision", "'auto', 'float' or 'certified-int8'", "'", precision, "'");
   if (!isa::has_byte_dot() || items.rows < kRows || items.cols < kCols) return false;
   return queries < 0 || (queries >= kQueries && items.rows * items.cols <= kBytes);
 }
 
 // The excluded items of each query, or null.
-top_n::Exclude exclude_of(const py::object& start, const py::object& item, index queries, index items) {
+top_n::Exclude exclude_of(const py::object& start, const py::object& item, index queries,
+                          index items) {
   if (start.is_none()) return {};
   const auto starts = start.cast<Array<std::int64_t>>(), list = item.cast<Array<std::int64_t>>();
   const top_n::Exclude e{in1d(starts, "exclude", queries + 1), in1d(list, "exclude", -1)};
   for (index i = 0; i < queries; ++i) {
     const index a = e.start[i], b = e.start[i + 1];
-    if (a < 0 || b < a || b > list.shape(0)) refuse("exclude", "row starts within the list", a, " .. ", b);
+    if (a < 0 || b < a || b > list.shape(0))
+      refuse("exclude", "row starts within the list", a, " .. ", b);
     for (index j = a; j < b; ++j) {
       if (e.item[j] < 0 || e.item[j] >= items)
         refuse("exclude", ("items below " + std::to_string(items)).c_str(), e.item[j]);
@@ -73,7 +70,8 @@ struct Wanted {
     if (items >= (index(1) << 32)) refuse("items", "fewer than 2^32 rows", items);
     const std::uint8_t* mask =
         deny.is_none() ? nullptr : in1d(deny.cast<Array<std::uint8_t>>(), "deny", items);
-    return {n, threshold, exclude_of(start, item, queries, items), mask, exclude_self, threads1(n_threads)};
+    return {n,    threshold,    exclude_of(start, item, queries, items),
+            mask, exclude_self, threads1(n_threads)};
   }
 };
 
@@ -119,7 +117,8 @@ void top_n_dense(const py::object& queries, const py::object& items, index n, do
 // Items that are kept, with an array of their own.
 class Index {
  public:
-  Index(const py::object& rows, const std::string& metric, const std::string& precision, int n_threads)
+  Index(const py::object& rows, const std::string& metric, const std::string& precision,
+        int n_threads)
       : metric_(metric_of(metric)), precision_(precision), n_threads_(threads1(n_threads)) {
     set(rows.attr("copy")());
   }
@@ -130,8 +129,8 @@ class Index {
     std::visit(
         [&](const auto& items) {
           using T = std::decay_t<decltype(*items->rows().data)>;
-          run(matrix<T>(queries, "queries"), *items, {n, threshold, start, item, deny, false, n_threads},
-              indices, scores);
+          run(matrix<T>(queries, "queries"), *items,
+              {n, threshold, start, item, deny, false, n_threads}, indices, scores);
         },
         items_);
   }
@@ -199,8 +198,9 @@ void top_n_(py::module_& m) {
   py::class_<Index>(m, "TopNIndex")
       .def(py::init<const py::object&, const std::string&, const std::string&, int>(), "items"_a,
            "metric"_a, "precision"_a, "n_threads"_a)
-      .def("search", &Index::search, "queries"_a, "n"_a, "threshold"_a, "exclude_indptr"_a.none(true),
-           "exclude_indices"_a.none(true), "deny"_a.none(true), "indices"_a, "scores"_a, "n_threads"_a)
+      .def("search", &Index::search, "queries"_a, "n"_a, "threshold"_a,
+           "exclude_indptr"_a.none(true), "exclude_indices"_a.none(true), "deny"_a.none(true),
+           "indices"_a, "scores"_a, "n_threads"_a)
       .def("add", &Index::add, "items"_a)
       .def("items", &Index::items)
       .def_property_readonly("n_items", &Index::n_items)

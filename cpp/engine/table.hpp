@@ -231,6 +231,7 @@ struct Kernels {
   T (*gauge_tile)(std::int64_t loops, const T* x, const T* y, std::int64_t depth);
 };
 
+struct SparseTable;  // engine/sparse_table.hpp
 struct TopNTable;  // engine/top_n_table.hpp
 
 struct Table {
@@ -240,6 +241,7 @@ struct Table {
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
   const TopNTable* top_n;
+  const SparseTable* sparse;
 };
 
 }  // namespace coterie

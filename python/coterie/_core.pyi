@@ -295,6 +295,8 @@ class TopNIndex:
     def nbytes(self) -> int: ...
 
 def similarity(a: Floats, b: Floats, metric: str, out: Floats, n_threads: int) -> None: ...
+
+# Sparse top-N: columns ascending in each row, each once; excluded items likewise.
 def top_n_csr(
     q_data: Floats,
     q_indices: NDArray[np.int32],

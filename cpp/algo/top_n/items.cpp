@@ -11,9 +11,10 @@
 namespace coterie::top_n {
 namespace {
 
-constexpr index kBlock = 1024;      // rows a task
-constexpr index kSample = 4096;     // rows whose mean is the origin: any point near the data does
-constexpr double kPlain = 1e18;     // norms within this and its inverse: products stay far inside float32
+constexpr index kBlock = 1024;   // rows a task
+constexpr index kSample = 4096;  // rows whose mean is the origin: any point near the data does
+constexpr double kPlain =
+    1e18;  // norms within this and its inverse: products stay far inside float32
 
 }  // namespace
 
@@ -39,6 +40,7 @@ template <class T>
 Items<T>::Items(const View<T>& rows, Metric metric, bool bytes, int n_threads)
     : rows_(rows),
       metric_(metric),
+      lengths_(metric == Metric::cosine || metric == Metric::angular ? rows.rows : 0),
       shift_(round_up(rows.cols, 8), 0.0),
       zeros_(round_up(rows.cols, 8), 0.0),
       nothing_(rows.cols, 0.0f),
@@ -78,7 +80,9 @@ void Items<T>::scale_rows(int n_threads) {
       const bool fits = length == 0 || (length > 1 / kPlain && length < kPlain);
       if (!fits) plain = false;
       if (length > 0 && !(1 / length < DBL_MAX)) usable = false;
-      if (unit()) factor_[i] = length == 0 || !fits ? 0.0f : static_cast<float>(1 / length);
+      if (!unit()) continue;
+      lengths_[i] = length;
+      factor_[i] = length == 0 || !fits ? 0.0f : static_cast<float>(1 / length);
     }
   });
   plain_ = plain && !biased();
@@ -99,9 +103,8 @@ void Items<T>::scaled(index row, index rows, float* out) const {
     for (index i = 0; i < count; ++i) {
       scale[i] = scale_;
       if (!unit()) continue;
-      const double length =
-          plain_ ? 0 : norm(rows_.row(row + r + i), rows_.cols, zeros_.data());
-      scale[i] = plain_ ? double(factor_[row + r + i]) : length == 0 ? 0 : 1 / length;
+      const double length = lengths_[row + r + i];
+      scale[i] = length == 0 ? 0 : 1 / length;
     }
     leaves<T>().scaled({rows_.row(row + r), rows_.stride, count, rows_.cols, shift_.data(), scale,
                         out + r * rows_.cols});
@@ -147,13 +150,13 @@ void Items<T>::quantise(int n_threads) {
       radius_[first + r] = radius_of(squares, cols);
     }
   });
-  if (radius_.size() > 0) widest_ = *std::max_element(radius_.data(), radius_.data() + radius_.size());
+  for (index i = 0; i < rows_.rows; ++i) typical_radius_ += double(radius_[i]) / double(rows_.rows);
 }
 
 template <class T>
 std::int64_t Items<T>::nbytes() const {
   const auto floats = factor_.size() + bias_.size() + byte_scale_.size() + radius_.size();
-  return 4 * (floats + bytes_.size()) + 8 * (shift_.size() + zeros_.size());
+  return 4 * (floats + bytes_.size()) + 8 * (lengths_.size() + shift_.size() + zeros_.size());
 }
 
 template class Items<float>;

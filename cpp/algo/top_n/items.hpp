@@ -1,8 +1,8 @@
 // Items prepared for search: how each is scaled for the float32 filter, and its bytes if wanted.
 //
-// The filter sees z = (y - shift) * scale: unit rows (cosine, angular), rows of norm <= 1 in a common
-// scale (dot), or the same about the mean with the bias -|z|^2 / 2 (euclidean), so that the best score is
-// the nearest item.
+// The filter sees z = (y - shift) * scale: unit rows (cosine, angular), rows of norm <= 1 in a
+// common scale (dot), or the same about the mean with the bias -|z|^2 / 2 (euclidean), so that the
+// best score is the nearest item.
 #pragma once
 #include "../../base/buffer.hpp"
 #include "../../engine/isa.hpp"
@@ -38,12 +38,14 @@ class Items {
   bool has_bytes() const { return radius_.size() > 0; }
   index panels() const { return (rows_.rows + panel_rows() - 1) / panel_rows(); }
 
+  const double* lengths() const { return lengths_.data(); }  // unit rows: |y|
   const double* shift() const { return shift_.data(); }
   const double* zeros() const { return zeros_.data(); }
   double scale() const { return scale_; }  // the common one; 1 for unit rows
   bool usable() const { return usable_; }  // or the filter knows nothing, and every item counts
 
-  // Panel p for the kernel: cols lines, and one more where there is a bias. scratch: panel_rows() * (cols + 1).
+  // Panel p for the kernel: cols lines, and one more where there is a bias. scratch: panel_rows() *
+  // (cols + 1).
   void pack(index p, const float* bias, float* scratch, float* panel) const;
   void scaled(index row, index rows, float* out) const;  // rows x cols, as the filter sees them
 
@@ -57,7 +59,7 @@ class Items {
   const std::int32_t* bytes(index p) const { return bytes_.data() + p * words() * panel_rows(); }
   const float* byte_scales() const { return byte_scale_.data(); }
   const float* radii() const { return radius_.data(); }
-  double widest() const { return widest_; }  // of the radii
+  double typical_radius() const { return typical_radius_; }
 
   std::int64_t nbytes() const;
 
@@ -70,7 +72,8 @@ class Items {
   View<T> rows_;
   Metric metric_;
   bool usable_ = true, plain_ = true;
-  double scale_ = 1, widest_ = 0;
+  double scale_ = 1, typical_radius_ = 0;
+  Buffer<double> lengths_;
   Buffer<double> shift_, zeros_;  // cols, to a multiple of 8
   Buffer<float> nothing_;         // cols zeros
   Buffer<float> factor_, bias_;   // rows, to whole panels
@@ -85,6 +88,7 @@ double norm(const T* x, index depth, const double* zeros);
 // |x - t a|, rounded up, from what TopNTable::quantise summed.
 float radius_of(float squares, index depth);
 
-constexpr double kTiny = 1e-140, kVast = 1e140;  // beyond these a square may leave the range of doubles
+constexpr double kTiny = 1e-140,
+                 kVast = 1e140;  // beyond these a square may leave the range of doubles
 
 }  // namespace coterie::top_n

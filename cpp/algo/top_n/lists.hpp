@@ -4,7 +4,7 @@
 #include <cfloat>
 
 #include "../../engine/rounding.hpp"
-#include "queries.hpp"
+#include "select.hpp"
 
 namespace coterie::top_n {
 
@@ -19,7 +19,8 @@ class Lists {
   Lists(index count, index capacity, index more)
       : capacity_(capacity),
         more_(more),
-        thresholds_(round_up(count, isa::kernels<float>().nr), std::numeric_limits<float>::infinity()),
+        thresholds_(round_up(count, isa::kernels<float>().nr) + panel_rows(),
+                    std::numeric_limits<float>::infinity()),
         counts_(count, 0),
         candidates_(checked_product(count, capacity)) {}
 
@@ -33,15 +34,15 @@ class Lists {
     return {thresholds_.data() + j, list(j), capacity_, counts_.data() + j};
   }
 
-  // Before a kernel: every list of [j0, j1) takes `more` candidates.
-  void make_room(index j0, index j1, const Queries<T>& queries, const Selector<T>& selector,
+  // Before a kernel: every list of [j0, j1) takes `more` candidates. id(j), seen(j): its query.
+  template <class Id, class See>
+  void make_room(index j0, index j1, const Id& id, const See& seen, const Selector<T>& selector,
                  typename Selector<T>::Scratch& scratch) {
-    for (index j = j0; j < j1; ++j) {
-      if (counts_[j] + more_ <= capacity_) continue;
-      counts_[j] = static_cast<std::int32_t>(
-          selector.cut(queries.id(j), queries.seen(j), list(j), counts_[j], (capacity_ - more_) * 3 / 4,
-                       thresholds_[j], scratch));
-    }
+    for (index j = j0; j < j1; ++j)
+      if (counts_[j] + more_ > capacity_)
+        counts_[j] = static_cast<std::int32_t>(selector.cut(id(j), seen(j), list(j), counts_[j],
+                                                            (capacity_ - more_) * 3 / 4,
+                                                            thresholds_[j], scratch));
   }
 
  private:

@@ -21,7 +21,8 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
       words_(items.words()),
       seen_(ids_.size()) {
   const index count = this->count();
-  const index nr = isa::kernels<float>().nr, padded = round_up(count, nr), depth = items.rows().cols;
+  const index nr = isa::kernels<float>().nr, padded = round_up(count, nr),
+              depth = items.rows().cols;
   Buffer<float> row(round_up(std::max(lines, depth), 16), 0.0f);
   zeros_ = Buffer<float>(padded, 0.0f);
   if (filter == Filter::bytes) {
@@ -48,13 +49,15 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
 }
 
 template <class T>
-void Queries<T>::as_floats(const View<T>& queries, const Items<T>& items, index j, float* out) const {
+void Queries<T>::as_floats(const View<T>& queries, const Items<T>& items, index j,
+                           float* out) const {
   const double scale = seen_[static_cast<std::size_t>(j)].scale;
   if (scale == 0) {
     std::fill_n(out, queries.cols, 0.0f);
     return;
   }
-  leaves<T>().scaled({queries.row(id(j)), queries.stride, 1, queries.cols, items.shift(), &scale, out});
+  leaves<T>().scaled(
+      {queries.row(id(j)), queries.stride, 1, queries.cols, items.shift(), &scale, out});
 }
 
 template <class T>
@@ -64,12 +67,11 @@ void Queries<T>::to_bytes(const Selector<T>& selector, index j, const float* row
   std::int32_t* panel = bytes_.data() + j / nr * nr * words_ + j % nr;
   float squares;
   // The row is zero beyond its depth, and so are its bytes.
-  isa::table().top_n->quantise(row, depth, nr * 4, 0, reinterpret_cast<std::uint8_t*>(panel), &scales_[j],
-                               &squares);
+  isa::table().top_n->quantise(row, depth, nr * 4, 0, reinterpret_cast<std::uint8_t*>(panel),
+                               &scales_[j], &squares);
   std::int32_t sum = 0;
   for (index w = 0; w < words_; ++w)
-    for (int b = 0; b < 4; ++b)
-      sum += reinterpret_cast<const std::int8_t*>(panel + w * nr)[b];
+    for (int b = 0; b < 4; ++b) sum += reinterpret_cast<const std::int8_t*>(panel + w * nr)[b];
   starts_[j] = -128 * sum;
   selector.widen(seen, double(radius_of(squares, depth)) + 4 * kUlp * seen.length);
   reaches_[j] = rounded_up(seen.reach);

@@ -21,7 +21,9 @@ class Queries {
   index id(index j) const { return ids_[static_cast<std::size_t>(j)]; }
   const Seen& seen(index j) const { return seen_[static_cast<std::size_t>(j)]; }
 
-  const float* lines(index j) const { return floats_.data() + j * line_; }   // rows; panels: j whole tiles
+  const float* lines(index j) const {
+    return floats_.data() + j * line_;
+  }  // rows; panels: j whole tiles
   const float* zeros() const { return zeros_.data(); }
   index line() const { return line_; }
 

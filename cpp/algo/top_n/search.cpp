@@ -1,11 +1,12 @@
-// The loops of top-N: queries in blocks against panels of items, or a few queries against shards of them.
+// The loops of top-N: queries in blocks against panels of items, or a few queries against shards of
+// them.
 #include <algorithm>
 #include <cfloat>
 #include <numeric>
 
 #include "../../base/threads.hpp"
-#include "lists.hpp"
 #include "queries.hpp"
+#include "search.hpp"
 
 namespace coterie::top_n {
 namespace {
@@ -15,7 +16,7 @@ constexpr index kQueryBytes = index(8) << 20;   // packed queries of a batch
 constexpr index kPanelBytes = index(16) << 20;  // packed panels that the threads share
 constexpr index kBatch = 8192;                  // queries
 constexpr index kRows = 4;     // queries up to which rows are read as they lie (bench: top_n, few)
-constexpr index kSample = 24;  // one panel in so many is drawn for a guess (bench: top_n)
+constexpr index kSample = 16;  // one panel in so many is drawn for a guess (bench: top_n)
 constexpr index kShards = 48;  // queries up to which it is the items that are cut into shares
 
 template <class T>
@@ -59,14 +60,19 @@ class Batch {
   // f(block, j0, j1, worker) for blocks of queries, whole tiles.
   template <class F>
   void over_blocks(const F& f) {
-    const index nr = isa::kernels<float>().nr, count = queries_.count(), tasks = 4 * n_threads_;
+    const index nr = isa::kernels<float>().nr, count = queries_.count(), tasks = 16 * n_threads_;
     const index block = round_up(std::max<index>(kShards, (count + tasks - 1) / tasks), nr);
     threads::parallel_blocks((count + block - 1) / block, n_threads_, [&](index b, int thread) {
       f(b * block, std::min(count, (b + 1) * block), workers_[static_cast<std::size_t>(thread)]);
     });
   }
-  // Panel p against queries [j0, j1), j0 a whole tile; packed: where it lies, if it is packed. Found
-  // candidates go to the lists, or the best of each lane to `peaks`.
+  void make_room(Lists<T>& lists, index j0, index j1, Worker& w) const {
+    lists.make_room(
+        j0, j1, [&](index j) { return queries_.id(j); },
+        [&](index j) -> const Seen& { return queries_.seen(j); }, selector_, w.select);
+  }
+  // Panel p against queries [j0, j1), j0 a whole tile; packed: where it lies, if it is packed.
+  // Found candidates go to the lists, or the best of each lane to `peaks`.
   void panel(index p, const float* packed, index j0, index j1, CandidateLists found, float* peaks,
              Worker& w) const;
   void guess(Lists<T>& found);
@@ -82,8 +88,8 @@ class Batch {
 };
 
 template <class T>
-void Batch<T>::panel(index p, const float* packed, index j0, index j1, CandidateLists found, float* peaks,
-                     Worker& w) const {
+void Batch<T>::panel(index p, const float* packed, index j0, index j1, CandidateLists found,
+                     float* peaks, Worker& w) const {
   const TopNTable& table = *isa::table().top_n;
   const View<T>& x = items_.rows();
   const index first = p * mr_, rows = std::min(mr_, x.rows - first), count = j1 - j0;
@@ -96,13 +102,16 @@ void Batch<T>::panel(index p, const float* packed, index j0, index j1, Candidate
            peaks);
   } else if (filter_ == Filter::rows) {
     leaves<T>().top_n_rows({x.row(first), x.stride, rows, x.cols, x.readable(first),
-                            items_.factors() + first, bias_ + first, queries_.lines(j0), queries_.line(),
-                            count, item, found});
+                            items_.factors() + first, bias_ + first, queries_.lines(j0),
+                            queries_.line(), count, item, found});
   } else {
-    const TopNTask task{packed, queries_.lines(j0), queries_.zeros(), lines_, count, item,
-                        rows,   found,              {},               0,      w.partial.data()};
-    if (peaks != nullptr) table.top_n_peaks(task, peaks);
-    else table.top_n(task);
+    const TopNTask task{
+        packed, queries_.lines(j0), queries_.zeros(), lines_, count, item, rows, found, {},
+        0,      w.partial.data()};
+    if (peaks != nullptr)
+      table.top_n_peaks(task, peaks);
+    else
+      table.top_n(task);
   }
 }
 
@@ -120,7 +129,7 @@ void Batch<T>::sharded(Result<T> result) {
     for (index p = panels * s / shards; p < panels * (s + 1) / shards; ++p) {
       if (p % 64 == 0 && threads::stopped()) return;
       if (filter_ == Filter::panels) items_.pack(p, bias_, w.rows.data(), w.panel.data());
-      mine.make_room(0, count, queries_, selector_, w.select);
+      make_room(mine, 0, count, w);
       panel(p, w.panel.data(), 0, count, mine.from(0), nullptr, w);
     }
   });
@@ -128,12 +137,13 @@ void Batch<T>::sharded(Result<T> result) {
   for (index j = 0; j < count; ++j) {
     all.clear();
     for (auto& lists : found) all.insert(all.end(), lists.list(j), lists.list(j) + lists.count(j));
-    selector_.finish(queries_.id(j), queries_.seen(j), all.data(), static_cast<index>(all.size()), -FLT_MAX,
-                     workers_[0].select, result);
+    selector_.finish(queries_.id(j), queries_.seen(j), all.data(), static_cast<index>(all.size()),
+                     -FLT_MAX, workers_[0].select, result);
   }
 }
 
-// One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best lies.
+// One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best
+// lies.
 template <class T>
 void Batch<T>::guess(Lists<T>& found) {
   const index whole = items_.rows().rows / mr_, drawn = whole / kSample;
@@ -158,12 +168,14 @@ void Batch<T>::guess(Lists<T>& found) {
       for (index g = 0; g < groups; ++g)
         std::copy_n(peaks.data() + g * line + (j - j0) * lanes, lanes, some.data() + g * lanes);
       if (!queries_.seen(j).zero)
-        found.open(j, selector_.guess(queries_.id(j), queries_.seen(j), some.data(), some.size(), share));
+        found.open(
+            j, selector_.guess(queries_.id(j), queries_.seen(j), some.data(), some.size(), share));
     }
   });
 }
 
-// Many queries: panels are packed once, a stretch at a time, and every block of queries meets them all.
+// Many queries: panels are packed once, a stretch at a time, and every block of queries meets them
+// all.
 template <class T>
 std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
   const index panels = items_.panels(), size = mr_ * lines_;
@@ -184,7 +196,7 @@ std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
     over_blocks([&](index j0, index j1, Worker& w) {
       for (index p = p0; p < p1; ++p) {
         if (p % 64 == 0 && threads::stopped()) return;
-        found.make_room(j0, j1, queries_, selector_, w.select);
+        make_room(found, j0, j1, w);
         panel(p, packed.data() + (p - p0) * size, j0, j1, found.from(j0), nullptr, w);
       }
     });
@@ -194,8 +206,8 @@ std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
     for (index j = j0; j < j1; ++j) {
       const auto at = static_cast<std::size_t>(j);
       const float limit = found.threshold(j) > guessed[at] ? -FLT_MAX : guessed[at];
-      open[at] = !selector_.finish(queries_.id(j), queries_.seen(j), found.list(j), found.count(j), limit,
-                                   w.select, result);
+      open[at] = !selector_.finish(queries_.id(j), queries_.seen(j), found.list(j), found.count(j),
+                                   limit, w.select, result);
     }
   });
   std::vector<index> left;
@@ -217,28 +229,34 @@ Buffer<float> denied(const Items<T>& items, const std::uint8_t* deny) {
 }  // namespace
 
 template <class T>
-void search(const View<T>& queries, const Items<T>& items, const Options& options, Result<T> result) {
+void search(const View<T>& queries, const Items<T>& items, const Options& options,
+            Result<T> result) {
+  if (joins_itself(queries, items, options)) return self_join(items, options, result);
   const index keep = std::min(options.n, items.rows().rows);
   const bool few = queries.rows <= kRows && items.plain();
   const Filter filter = items.has_bytes() ? Filter::bytes : few ? Filter::rows : Filter::panels;
   Buffer<float> own;
   if (options.deny != nullptr) own = denied(items, options.deny);
-  const float* bias = options.deny != nullptr                                ? own.data()
+  const float* bias = options.deny != nullptr                      ? own.data()
                       : filter != Filter::panels || items.biased() ? items.biases()
                                                                    : nullptr;
-  const index line = 4 * (queries.cols + 1), list = 8 * list_capacity(keep, items.rows().rows, panel_rows());
+  const index line = 4 * (queries.cols + 1),
+              list = 8 * list_capacity(keep, items.rows().rows, panel_rows());
   const index batch = std::max<index>(1, std::min({kBatch, kListBytes / list, kQueryBytes / line}));
   for (index first = 0; first < queries.rows; first += batch) {
     std::vector<index> ids(static_cast<std::size_t>(std::min(batch, queries.rows - first)));
     std::iota(ids.begin(), ids.end(), first);
     for (bool guessing = true; !ids.empty(); guessing = false) {
-      const double work = double(ids.size()) * double(items.rows().rows) * double(queries.cols) / 16;
+      const double work =
+          double(ids.size()) * double(items.rows().rows) * double(queries.cols) / 16;
       const int n_threads = threads::worth(work, options.n_threads);
       const bool shard = index(ids.size()) <= kShards;
       Batch<T> some(queries, items, options, filter, std::move(ids), bias, n_threads);
       ids.clear();
-      if (shard) some.sharded(result);
-      else ids = some.blocked(guessing, result);
+      if (shard)
+        some.sharded(result);
+      else
+        ids = some.blocked(guessing, result);
     }
   }
 }

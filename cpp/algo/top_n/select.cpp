@@ -11,7 +11,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFarQuery = 1e6;  // euclidean: a query this many radii out is decided exactly
-constexpr double kByteSlack = 0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
+constexpr double kByteSlack =
+    0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
 
 float rounded_down(double value) {
   if (!(value > -double(FLT_MAX))) return -FLT_MAX;
@@ -21,7 +22,8 @@ float rounded_down(double value) {
 }  // namespace
 
 template <class T>
-Selector<T>::Selector(const View<T>& queries, const Items<T>& items, const Options& options, bool bytes)
+Selector<T>::Selector(const View<T>& queries, const Items<T>& items, const Options& options,
+                      bool bytes)
     : queries_(queries),
       items_(items),
       options_(options),
@@ -34,7 +36,8 @@ Seen Selector<T>::see(index q) const {
   Seen seen;
   if (items_.biased()) {
     seen.scale = items_.scale();
-    seen.length = seen.scale * std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.shift()));
+    seen.length =
+        seen.scale * std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.shift()));
   } else {
     seen.length = norm(queries_.row(q), depth, items_.zeros());
     seen.zero = seen.length == 0;
@@ -52,8 +55,7 @@ template <class T>
 void Selector<T>::widen(Seen& seen, double radius) const {
   const double length = items_.biased() ? seen.length : 1;
   seen.reach = (length + radius) * (1 + 1e-6);
-  if (seen.width < kInfinity)
-    seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
+  if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
 }
 
 template <class T>
@@ -136,13 +138,13 @@ double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
     s.query.assign(static_cast<std::size_t>(round_up(depth, 8)), 0.0);
     std::copy_n(queries_.row(q), depth, s.query.data());
     s.query_of = q;
-    s.length = std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.zeros()));
+    s.length = norm(queries_.row(q), depth, items_.zeros());
   }
   const T* y = items_.rows().row(item);
   if (items_.biased()) return -isa::kernels<T>().distance(y, depth, s.query.data());
   const double product = leaves<T>().dot(y, depth, s.query.data());
   if (!items_.unit()) return std::isnan(product) ? -kInfinity : product;
-  const double length = std::sqrt(isa::kernels<T>().distance(y, depth, items_.zeros()));
+  const double length = items_.lengths()[item];
   const auto in_range = [](double v) { return v > kTiny && v < kVast; };
   if (in_range(length) && in_range(s.length)) return product / (s.length * length);
   return cosine(y, s);
@@ -151,7 +153,7 @@ double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
 // scratch.ranked = the list with true scores, best first.
 template <class T>
 void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) const {
-  constexpr index kAhead = 4;
+  constexpr index kAhead = 8;
   s.ranked.resize(static_cast<std::size_t>(count));
   const index lines = std::min<index>(16, (items_.rows().cols * index(sizeof(T)) + 63) / 64);
   for (index c = 0; c < count; ++c) {
@@ -161,30 +163,38 @@ void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) 
     }
     s.ranked[static_cast<std::size_t>(c)] = {exact(q, list[c].item, s), list[c].item};
   }
-  std::sort(s.ranked.begin(), s.ranked.end(), [](const auto& a, const auto& b) {
+  const auto better = [](const auto& a, const auto& b) {
     return a.score != b.score ? a.score > b.score : a.item < b.item;
-  });
+  };
+  const auto last = s.ranked.begin() + std::min(keep_, count);
+  if (last != s.ranked.end()) std::nth_element(s.ranked.begin(), last, s.ranked.end(), better);
+  std::sort(s.ranked.begin(), last, better);
 }
 
 template <class T>
 index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, index limit,
                        float& threshold, Scratch& s) const {
-  count = std::remove_if(list, list + count,
-                         [&](const Candidate& c) { return !eligible(q, c.item); }) -
-          list;
+  if (barred(q) > 0 || options_.deny != nullptr)
+    count = std::remove_if(list, list + count,
+                           [&](const Candidate& c) { return !eligible(q, c.item); }) -
+            list;
   if (count <= keep_) return count;
   const double reach = 2 * seen.reach;
   s.lower.resize(static_cast<std::size_t>(count));
   for (index c = 0; c < count; ++c)
     s.lower[static_cast<std::size_t>(c)] =
-        radii_ == nullptr ? list[c].score
-                          : rounded_down(double(list[c].score) - reach * double(radii_[list[c].item]));
+        radii_ == nullptr
+            ? list[c].score
+            : rounded_down(double(list[c].score) - reach * double(radii_[list[c].item]));
   const auto nth = s.lower.begin() + (keep_ - 1);
   std::nth_element(s.lower.begin(), nth, s.lower.end(), std::greater<float>());
   threshold = std::max(threshold, rounded_down(double(*nth) - 2 * seen.width));
-  count = std::remove_if(list, list + count,
-                         [&](const Candidate& c) { return c.score < threshold; }) -
-          list;
+  index kept = 0;  // without a branch: what stays is as good as random
+  for (index c = 0; c < count; ++c) {
+    list[kept] = list[c];
+    kept += list[c].score >= threshold;
+  }
+  count = kept;
   if (count <= limit) return count;
   rank(q, list, count, s);
   for (index c = 0; c < keep_; ++c) {
@@ -211,7 +221,7 @@ float Selector<T>::guess(index q, const Seen& seen, float* peaks, index count, d
   const index rank = static_cast<index>(mean + 4 * std::sqrt(mean) + 3);
   if (rank > count || seen.width == kInfinity) return least;
   std::nth_element(peaks, peaks + (rank - 1), peaks + count, std::greater<float>());
-  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.widest();
+  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.typical_radius();
   return std::max(least, rounded_down(double(peaks[rank - 1]) - most - 2 * seen.width));
 }
 

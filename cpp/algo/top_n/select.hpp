@@ -1,9 +1,11 @@
-// What decides: which candidates may still be among the n best, and which are, from float64 products.
+// What decides: which candidates may still be among the n best, and which are, from float64
+// products.
 //
 // A filter's score v of item y for query q says of the true score f (in the filter's scale)
 //   v - 2 radius_y * reach_q - width_q <= f <= v + width_q
-// with radius 0 for float32 products. tau = the n-th largest lower bound of what is eligible: n items are
-// at least that good, so what has v < tau - width_q is not among the n best, whatever the ties.
+// with radius 0 for float32 products. tau = the n-th largest lower bound of what is eligible: n
+// items are at least that good, so what has v < tau - width_q is not among the n best, whatever the
+// ties.
 #pragma once
 #include <limits>
 #include <vector>
@@ -14,11 +16,12 @@ namespace coterie::top_n {
 
 // A query as the filter sees it.
 struct Seen {
-  double scale = 0;    // of <q - shift, .>; 0: the filter knows nothing (width infinite), or q is zero
-  double length = 0;   // |q|, euclidean: of (q - shift) * scale
-  double width = 0;    // see above
-  double reach = 0;    // with bytes: |q| and a little more
-  bool zero = false;   // similarity 0 to everything: no need to look
+  double scale =
+      0;  // of <q - shift, .>; 0: the filter knows nothing (width infinite), or q is zero
+  double length = 0;  // |q|, euclidean: of (q - shift) * scale
+  double width = 0;   // see above
+  double reach = 0;   // with bytes: |q| and a little more
+  bool zero = false;  // similarity 0 to everything: no need to look
 };
 
 template <class T>
@@ -54,12 +57,12 @@ class Selector {
             Scratch& scratch) const;
   // How many of the best may be taken away from query q.
   index barred(index q) const;
-  // A threshold that the n best probably reach: from `peaks`, the best of each of `count` sets of items that
-  // were drawn, `share` of all.
+  // A threshold that the n best probably reach: from `peaks`, the best of each of `count` sets of
+  // items that were drawn, `share` of all.
   float guess(index q, const Seen& seen, float* peaks, index count, double share) const;
 
-  // The n best of the list, as the caller gets them. A zero query needs no list. False where the list need
-  // not hold them, since it has only what reaches `guessed`.
+  // The n best of the list, as the caller gets them. A zero query needs no list. False where the
+  // list need not hold them, since it has only what reaches `guessed`.
   bool finish(index q, const Seen& seen, Candidate* list, index count, float guessed,
               Scratch& scratch, Result<T> result) const;
 

@@ -8,21 +8,25 @@
 namespace coterie::top_n {
 namespace {
 
-constexpr index kColumns = 512, kRows = 128;  // rows of b that are packed at a time, rows of a a task
+constexpr index kColumns = 512,
+                kRows = 128;  // rows of b that are packed at a time, rows of a a task
 
 // Rows as doubles, of unit length if wanted: turned to columns x rows (packing) or as they are.
 template <class T>
-void doubles(const View<T>& x, index first, index rows, bool unit, const double* zeros, double* out) {
+void doubles(const View<T>& x, index first, index rows, bool unit, const double* zeros,
+             double* out) {
   for (index r = 0; r < rows; ++r) {
     const T* row = x.row(first + r);
     const double length = unit ? norm(row, x.cols, zeros) : 1;
-    for (index p = 0; p < x.cols; ++p) out[r * x.cols + p] = length > 0 ? double(row[p]) / length : 0;
+    for (index p = 0; p < x.cols; ++p)
+      out[r * x.cols + p] = length > 0 ? double(row[p]) / length : 0;
   }
 }
 
 double finished(Metric metric, double score) {
   if (metric == Metric::cosine) return std::clamp(score, -1.0, 1.0);
-  if (metric == Metric::angular) return std::acos(std::clamp(score, -1.0, 1.0)) / 3.14159265358979323846;
+  if (metric == Metric::angular)
+    return std::acos(std::clamp(score, -1.0, 1.0)) / 3.14159265358979323846;
   return score;
 }
 
@@ -64,7 +68,8 @@ void similarity(const View<T>& a, const View<T>& b, Metric metric, T* out, int n
       store<double>({left.data(), m, depth, depth}, packed, products.data(), kColumns, 1);
       for (index i = 0; i < m; ++i)
         for (index j = 0; j < count; ++j)
-          out[(i0 + i) * b.rows + j0 + j] = static_cast<T>(finished(metric, products[i * kColumns + j]));
+          out[(i0 + i) * b.rows + j0 + j] =
+              static_cast<T>(finished(metric, products[i * kColumns + j]));
     });
   }
 }

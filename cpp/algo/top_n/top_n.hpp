@@ -4,9 +4,10 @@
 //   dot        s = <q, y>
 //   euclidean  s = -|q - y|^2, reported as |q - y|
 //
-// Kernels are filters (float32 products, or bytes); what they cannot rule out is ranked by s in float64, in
-// one order of additions. So results have the same bits for any number of threads and on any ISA, whether
-// bytes or float32 filtered, and whether or not a self-join shares its products.
+// Kernels are filters (float32 products, or bytes); what they cannot rule out is ranked by s in
+// float64, in one order of additions. So results have the same bits for any number of threads and
+// on any ISA, whether bytes or float32 filtered, and whether or not a self-join shares its
+// products.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -20,8 +21,8 @@ enum class Metric { cosine, dot, euclidean, angular };
 
 inline bool is_distance(Metric m) { return m == Metric::euclidean || m == Metric::angular; }
 
-// What each query must not return: ascending item numbers item[start[i]] .. item[start[i + 1]]; start may be
-// null.
+// What each query must not return: ascending item numbers item[start[i]] .. item[start[i + 1]];
+// start may be null.
 struct Exclude {
   const std::int64_t* start = nullptr;
   const std::int64_t* item = nullptr;
@@ -36,8 +37,8 @@ struct Options {
   int n_threads = 1;
 };
 
-// rows x n: item numbers and what is reported of them. Where fewer than n items remain: -1, and -infinity
-// (a distance: +infinity).
+// rows x n: item numbers and what is reported of them. Where fewer than n items remain: -1, and
+// -infinity (a distance: +infinity).
 template <class T>
 struct Result {
   std::int64_t* items;
@@ -49,7 +50,8 @@ class Items;  // algo/top_n/items.hpp
 
 // The filter works in bytes if the items were prepared for it.
 template <class T>
-void search(const View<T>& queries, const Items<T>& items, const Options& options, Result<T> result);
+void search(const View<T>& queries, const Items<T>& items, const Options& options,
+            Result<T> result);
 
 // out(queries, items), C-ordered: what `search` would report of every pair.
 template <class T>

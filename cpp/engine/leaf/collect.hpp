@@ -5,7 +5,7 @@
 
 namespace coterie::COTERIE_ISA {
 
-constexpr unsigned kAllLanes = (1ull << width<float>) - 1;
+constexpr unsigned kAllLanes = (1ull << width<float>)-1;
 
 // acc[j][i]: scores of query j with the items of lane vector i. The best of each lane.
 COTERIE_INLINE Vec<float> best_lanes(const Vec<float> (&acc)[NV]) {
@@ -15,12 +15,13 @@ COTERIE_INLINE Vec<float> best_lanes(const Vec<float> (&acc)[NV]) {
   return best;
 }
 
-// Is one of them at its query's threshold?
-COTERIE_INLINE bool any_reaches(const Acc<float>& acc, const float* thresholds) {
-  unsigned below = kAllLanes;
+// One bit a query: is one of its scores at the threshold?
+COTERIE_INLINE unsigned reaching(const Acc<float>& acc, const float* thresholds) {
+  unsigned hits = 0;
 #pragma GCC unroll 16
-  for (int j = 0; j < NR; ++j) below &= not_at_least(best_lanes(acc[j]), broadcast(thresholds + j));
-  return below != kAllLanes;
+  for (int j = 0; j < NR; ++j)
+    hits |= unsigned(not_at_least(best_lanes(acc[j]), broadcast(thresholds + j)) != kAllLanes) << j;
+  return hits;
 }
 
 // The best of each lane, kept over panels: `width` values a query.
@@ -56,10 +57,12 @@ COTERIE_INLINE void spill(const Acc<float>& acc, Spilled& to) {
     for (int i = 0; i < NV; ++i) store(to.score[j] + i * width<float>, acc[j][i]);
 }
 
-// Appends what reaches the thresholds of queries [j0, j0 + n) among `n_items` items from `first` on.
-[[gnu::noinline]] inline void collect(const Spilled& tile, const CandidateLists& to, index j0, index n,
-                                      std::uint32_t first, index n_items) {
-  for (index j = 0; j < n; ++j) {
+// Appends what reaches the thresholds of queries j0 + j, j a bit of `hits`, among `n_items` items
+// from `first` on.
+[[gnu::noinline]] inline void collect(const Spilled& tile, const CandidateLists& to, index j0,
+                                      unsigned hits, std::uint32_t first, index n_items) {
+  for (; hits != 0; hits &= hits - 1) {
+    const int j = __builtin_ctz(hits);
     const Vec<float> threshold = broadcast(to.thresholds + j0 + j);
     std::int32_t count = to.counts[j0 + j];
     Candidate* list = to.lists + (j0 + j) * to.capacity;
@@ -82,7 +85,8 @@ COTERIE_INLINE void spill(const Acc<float>& acc, Spilled& to) {
   for (index j = 0; j < n; ++j)
     for (int i = 0; i < NV; ++i) {
       const float* score = tile.score[j] + i * width<float>;
-      unsigned bits = kAllLanes & ~not_at_least(load(score), load(to.thresholds + i * width<float>));
+      unsigned bits =
+          kAllLanes & ~not_at_least(load(score), load(to.thresholds + i * width<float>));
       for (; bits != 0; bits &= bits - 1) {
         const index lane = i * width<float> + __builtin_ctz(bits);
         if (lane >= n_items) break;

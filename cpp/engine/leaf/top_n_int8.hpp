@@ -56,11 +56,13 @@ void top_n_int8(const TopNInt8Task& t, float* peaks) {
     int8_scores<Dot>(t, j0, acc);
     if (peaks != nullptr) {
       raise_peaks(acc, peaks + j0 * width<float>);
-    } else if (__builtin_expect(any_reaches(acc, t.of_queries.thresholds + j0), 0)) {
+      continue;
+    }
+    const unsigned hits = reaching(acc, t.of_queries.thresholds + j0);
+    if (__builtin_expect(hits != 0, 0)) {
       Spilled spilled;
       spill(acc, spilled);
-      collect(spilled, t.of_queries, j0, t.n_queries - j0 < NR ? t.n_queries - j0 : NR, t.first,
-              t.n_items);
+      collect(spilled, t.of_queries, j0, hits, t.first, t.n_items);
     }
   }
 }
@@ -85,27 +87,31 @@ COTERIE_INLINE float highest_lane(Vec<float> v) {
 }
 
 // A row to bytes, four at a time (TopNTable::quantise).
-inline void quantise_row(const float* x, index depth, index step, int offset, std::uint8_t* out, float* t,
-                         float* squares) {
+inline void quantise_row(const float* x, index depth, index step, int offset, std::uint8_t* out,
+                         float* t, float* squares) {
   constexpr int w = width<float>;
   constexpr int word = w < 4 ? w : 4;
   typedef std::uint8_t Bytes __attribute__((vector_size(w)));
   Vec<float> top{}, sum{};
-  over_row(x, depth, [&](Vec<float> v, index, index) __attribute__((always_inline)) {
-    top = higher(top, higher(v, -v));
-  });
+  over_row(
+      x, depth, [&](Vec<float> v, index, index) __attribute__((always_inline)) {
+        top = higher(top, higher(v, -v));
+      });
   *t = highest_lane(top) / 127;
   // Below this the quotient would overflow: the row becomes zero, and all of it is residual.
   const Vec<float> inverse = splat(*t > 1e-37f ? 1 / *t : 0.0f), magic = splat(0x1.8p23f);
-  over_row(x, depth, [&](Vec<float> v, index p, index n) __attribute__((always_inline)) {
-    const Vec<float> shifted = madd(v, inverse, magic), whole = shifted - magic;
-    const Vec<float> apart = v - whole * splat(*t);
-    sum = madd(apart, apart, sum);
-    const VecInt<float> a = (VecInt<float>)shifted + splat(offset);  // the integer is in the low bits
-    const Bytes bytes = __builtin_convertvector(a, Bytes);
-    for (index i = 0; i < n; i += word)
-      std::memcpy(out + (p + i) / 4 * step + (p + i) % 4, reinterpret_cast<const std::uint8_t*>(&bytes) + i, word);
-  });
+  over_row(
+      x, depth, [&](Vec<float> v, index p, index n) __attribute__((always_inline)) {
+        const Vec<float> shifted = madd(v, inverse, magic), whole = shifted - magic;
+        const Vec<float> apart = v - whole * splat(*t);
+        sum = madd(apart, apart, sum);
+        const VecInt<float> a =
+            (VecInt<float>)shifted + splat(offset);  // the integer is in the low bits
+        const Bytes bytes = __builtin_convertvector(a, Bytes);
+        for (index i = 0; i < n; i += word)
+          std::memcpy(out + (p + i) / 4 * step + (p + i) % 4,
+                      reinterpret_cast<const std::uint8_t*>(&bytes) + i, word);
+      });
   *squares = 0;
   for (int i = 0; i < w; ++i) *squares += sum[i];
 }

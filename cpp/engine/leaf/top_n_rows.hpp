@@ -1,4 +1,5 @@
-// Top-N for one query or a few: rows are read once, where they lie, depth in lanes. Memory is the limit.
+// Top-N for one query or a few: rows are read once, where they lie, depth in lanes. Memory is the
+// limit.
 #pragma once
 #include "collect.hpp"
 #include "exact.hpp"
@@ -11,7 +12,8 @@ COTERIE_INLINE Vec<float> as_float(const double* p) {
   return __builtin_convertvector(*reinterpret_cast<const Wide*>(p), Vec<float>);
 }
 
-constexpr index kAheadRows = 16;  // how far rows are fetched ahead of their use (bench: top_n, one query)
+constexpr index kAheadRows =
+    16;  // how far rows are fetched ahead of their use (bench: top_n, one query)
 
 // The products of `width` rows with one query, one a lane.
 template <class T>
@@ -55,10 +57,12 @@ void top_n_rows(const TopNRowsTask<T>& t) {
   constexpr int w = width<float>;
   for (index r = 0; r < t.rows; r += w) {
     const index rows = t.rows - r < w ? t.rows - r : w;
-    const bool safe = t.ld == t.depth && t.readable - r * t.ld >= (rows - 1) * t.ld + (t.depth + w - 1) / w * w;
+    const bool safe =
+        t.ld == t.depth && t.readable - r * t.ld >= (rows - 1) * t.ld + (t.depth + w - 1) / w * w;
     for (index j = 0; j < t.n_queries; ++j) {
-      const Vec<float> score = madd(rows_product(t.x + r * t.ld, t.ld, rows, t.depth, safe, t.queries + j * t.line),
-                                    load(t.scale + r), load(t.bias + r));
+      const Vec<float> score =
+          madd(rows_product(t.x + r * t.ld, t.ld, rows, t.depth, safe, t.queries + j * t.line),
+               load(t.scale + r), load(t.bias + r));
       unsigned bits = kAllLanes & ~not_at_least(score, broadcast(t.of_queries.thresholds + j));
       if (__builtin_expect(bits == 0, 1)) continue;
       float lane[w];

@@ -10,24 +10,26 @@ struct TopNEpilogue {
   const TopNTask& task;
 
   COTERIE_INLINE void tile(index j0, const Acc<float>& acc) {
-    const index n = task.n_queries - j0 < NR ? task.n_queries - j0 : NR;
-    const bool queries = any_reaches(acc, task.of_queries.thresholds + j0);
+    const unsigned queries = reaching(acc, task.of_queries.thresholds + j0);
     bool items = false;
     if constexpr (both) items = any_reaches_lanes(acc, task.of_items.thresholds);
-    if (__builtin_expect(queries || items, 0)) {
+    if (__builtin_expect(queries != 0 || items, 0)) {
       Spilled spilled;
       spill(acc, spilled);
-      if (queries) collect(spilled, task.of_queries, j0, n, task.first, task.n_items);
+      if (queries != 0) collect(spilled, task.of_queries, j0, queries, task.first, task.n_items);
       if constexpr (both)
         if (items)
-          collect_lanes(spilled, task.of_items, n, task.first_query + std::uint32_t(j0), task.n_items);
+          collect_lanes(spilled, task.of_items, task.n_queries - j0 < NR ? task.n_queries - j0 : NR,
+                        task.first_query + std::uint32_t(j0), task.n_items);
     }
   }
 };
 
 struct PeaksEpilogue {
   float* peaks;
-  COTERIE_INLINE void tile(index j0, const Acc<float>& acc) { raise_peaks(acc, peaks + j0 * width<float>); }
+  COTERIE_INLINE void tile(index j0, const Acc<float>& acc) {
+    raise_peaks(acc, peaks + j0 * width<float>);
+  }
 };
 
 template <class Epilogue>
@@ -37,8 +39,10 @@ COTERIE_INLINE void panel_through(const TopNTask& t, Epilogue& epilogue) {
   rows.columns = t.queries;
   rows.bias = t.bias;
   rows.n_columns = t.n_queries;
-  if (t.depth <= KC<float>) panel_whole<float>(rows, t.items, Ahead{nullptr, nullptr, 0}, epilogue);
-  else panel_deep<float>(rows, t.items, t.scratch, epilogue);
+  if (t.depth <= KC<float>)
+    panel_whole<float>(rows, t.items, Ahead{nullptr, nullptr, 0}, epilogue);
+  else
+    panel_deep<float>(rows, t.items, t.scratch, epilogue);
 }
 
 template <bool both>
