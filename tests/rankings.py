@@ -74,7 +74,7 @@ def assert_ranked(
         rest[some] = False
         if k and rest.any():
             assert rank[i, rest].max() <= rank[i, some[-1]] + slack, "a better item was left out"
-        _assert_scores(scores[:k], score[i, some], bound[i, some], metric)
+        assert_scores(scores[:k], score[i, some], bound[i, some], metric)
 
 
 def _allowed(shape, exclude, deny, itself):
@@ -87,7 +87,8 @@ def _allowed(shape, exclude, deny, itself):
     return allowed
 
 
-def _assert_scores(found, wanted, bound, metric):
+def assert_scores(found, wanted, bound, metric):
+    """Two computations of one score, whose ranks may differ by `bound`."""
     stored = np.finfo(found.dtype).eps * np.abs(wanted)
     if metric == "euclidean":
         bound = np.sqrt(wanted**2 + bound) - wanted

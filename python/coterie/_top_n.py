@@ -93,7 +93,7 @@ def check_features(rows: Rows, n_features: int, name: str) -> None:
 def check_finite(rows: Rows, name: str) -> None:
     """Refuse rows that are not finite, in blocks that stay in cache."""
     values = rows.matrix.data if isinstance(rows, SparseRows) else rows
-    step = max(1, FINITE // max(1, int(np.prod(values.shape[1:]))))
+    step = max(1, FINITE // max(1, math.prod(values.shape[1:])))
     blocks = (values[i : i + step] for i in range(0, len(values), step))
     if all(np.isfinite(block).all() for block in blocks):
         return
