@@ -49,5 +49,6 @@ PYBIND11_MODULE(_core, m) {
   bind::gmm(m);
   bind::kmeans(m);
   bind::linkage_(m);
+  bind::nn_(m);
   bind::tree(m);
 }

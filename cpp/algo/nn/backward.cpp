@@ -1,0 +1,124 @@
+// A tile goes backward through the steps: gradients of its rows, and of the parameters.
+#include "pass.hpp"
+
+namespace coterie::nn {
+
+// dW = X^T D, db: lanes added at the end where a line is long, else outputs in lanes.
+template <class T>
+void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* gradient, bool add,
+                      const Team& team) {
+  const Kernels<T>& k = kernels<T>();
+  if (op.bias >= 0)
+    team.pieces(op.outputs, 4 * k.width, [&](index j0, index j1) {
+      k.sum_lines(d + j0 * tile.ld, tile.ld, j1 - j0, tile.lanes, add, gradient + op.bias + j0);
+    });
+  T* dw = gradient + op.weights;
+  const bool dot = 2 * op.outputs <= k.width ||
+                   (k.width <= 8 && tile.lanes >= 8 * k.width && op.inputs * 4 < 16 * k.width);
+  const index wide = round_up_to(op.outputs, k.width);
+  if (!dot)
+    team.pieces(tile.rows, 4 * k.width, [&](index r0, index r1) {
+      k.turn({d + r0, tile.ld, nullptr, op.outputs, r1 - r0, tile.turned.data() + r0 * wide, wide,
+              wide});
+    });
+  team.pieces(op.inputs, 24, [&](index i0, index i1) {
+    WeightsTask<T> t{x + i0 * tile.ld,     tile.ld,    i1 - i0, d, tile.ld, op.outputs, tile.lanes,
+                     dw + i0 * op.outputs, op.outputs, add};
+    if (dot) return k.weights_dot(t);
+    t.d = tile.turned.data();
+    t.d_ld = wide;
+    t.rows = tile.rows;
+    k.weights_outer(t);
+  });
+}
+
+template <class T>
+void derive(const Op& op, Tile<T>& tile, const T* from, T* g, const Team& team) {
+  if (op.activation == Activation::linear) return;
+  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+    kernels<T>().derive(
+        {op.activation, T(op.alpha), r1 - r0, op.outputs, from + r0, tile.ld, g + r0, tile.ld});
+  });
+}
+
+namespace {
+
+// The derivative of `below` may be formed where dL/d(its output) is: nothing comes between.
+bool derives_in_product(const Step& below) {
+  return (below.op.kind == Kind::dense || below.op.kind == Kind::activation) &&
+         below.op.activation != Activation::softmax && below.op.activity_l1 == 0 &&
+         below.op.activity_l2 == 0;
+}
+
+}  // namespace
+
+template <class T>
+void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
+                   T* gradient, bool add, Tile<T>& tile, const Team& team) {
+  T *g = tile.line(plan.at_gradient), *other = tile.line(plan.at_gradient + plan.widest);
+  bool derived = false;
+  for (index i = static_cast<index>(plan.steps.size()) - 1; i >= plan.lowest; --i) {
+    const Step& s = plan.steps[i];
+    const T* in = tile.line(i > 0 ? plan.steps[i - 1].out : 0);
+    activity_gradient(plan, s, batch.rows, tile, tile.line(s.out), g);
+    if (s.op.kind == Kind::dense || s.op.kind == Kind::activation) {
+      if (!derived) derive(s.op, tile, tile.line(s.z >= 0 ? s.z : s.out), g, team);
+      derived = false;
+    }
+    if (s.op.kind == Kind::dropout) random_step(s, batch, begin, tile, g, g, s.op.outputs, team);
+    if (s.op.kind == Kind::batch_norm)
+      norm_backward(plan, s, weights, tile, in, g, tile.stats.data() + 2 * i * plan.widest,
+                    gradient, add);
+    if (s.op.kind != Kind::dense) continue;
+    if (s.op.trainable) weights_gradient(s.op, tile, in, g, gradient, add, team);
+    if (i == plan.lowest) break;
+    const Step& below = plan.steps[i - 1];
+    derived = derives_in_product(below);
+    const T* from = tile.line(below.z >= 0 ? below.z : below.out);
+    product<T>({g, tile.ld, tile.lanes, s.op.outputs, s.op.inputs,
+                weights.transposed.data() + weights.at[i], s.op.inputs, nullptr, other, tile.ld,
+                derived ? below.op.activation : Activation::linear, T(below.op.alpha),
+                derived ? from : nullptr, tile.ld},
+               team);
+    std::swap(g, other);
+  }
+}
+
+template <class T>
+Weights<T> weights_of(const Plan& plan, const T* theta, T* state) {
+  Weights<T> weights{theta, state, {}, {}};
+  index size = 0;
+  for (index i = 0; i < static_cast<index>(plan.steps.size()); ++i) {
+    const Op& op = plan.steps[i].op;
+    const bool needed = plan.training && op.kind == Kind::dense && i > plan.lowest;
+    weights.at.push_back(needed ? size : -1);
+    if (needed) size += op.inputs * op.outputs;
+  }
+  weights.transposed = Buffer<T>(size);
+  return weights;
+}
+
+template <class T>
+void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Op& op = plan.steps[i].op;
+    if (weights.at[i] < 0) continue;
+    T* to = weights.transposed.data() + weights.at[i];
+    team.pieces(op.inputs, 4 * kernels<T>().width, [&](index a, index b) {
+      kernels<T>().turn({weights.theta + op.weights + a * op.outputs, op.outputs, nullptr, b - a,
+                         op.outputs, to + a, op.inputs, b - a});
+    });
+  }
+}
+
+#define COTERIE_INSTANTIATE(T)                                                                    \
+  template void weights_gradient(const Op&, Tile<T>&, const T*, const T*, T*, bool, const Team&); \
+  template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                           \
+  template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool,   \
+                              Tile<T>&, const Team&);                                             \
+  template Weights<T> weights_of(const Plan&, const T*, T*);                                      \
+  template void transpose_weights(const Plan&, Weights<T>&, const Team&);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::nn
