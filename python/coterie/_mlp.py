@@ -193,7 +193,7 @@ class Perceptron(Weights):
     def _fit_lbfgs(self, part: Rows) -> None:
         loss, dtype = self._full_loss(), self._theta.dtype
         gradient = np.empty_like(self._theta)
-        settings = {"seed": 0, "n_threads": check_threads(self.n_threads), "epoch": 0}
+        settings = {"seed": 0, "n_threads": check_threads(self.n_threads), "initial_epoch": 0}
         state = np.zeros(0, dtype)
 
         def function(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -51,7 +51,7 @@ def check_gradients(
     net = model._net_or_raise()
     if net.theta.dtype != np.float64:
         raise ValueError("check_gradients: wanted a float64 net, got one of float32")
-    settings = {"seed": model._seed, "n_threads": 1, "epoch": model._epochs_seen}
+    settings = {"seed": model._seed, "n_threads": 1, "initial_epoch": model._epochs_seen}
     loss = model.loss._spec()
     core, state = net.for_training(), net.state
 

@@ -67,7 +67,8 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     for what in ("model", "optimizer"):
         seen = [id(fit.model if what == "model" else fit.model.optimizer) for fit in ready]
         if len(set(seen)) < len(seen):
-            raise ValueError(f"fits: wanted a {what} of its own for each, got one twice")
+            article = {"model": "a", "optimizer": "an"}[what]
+            raise ValueError(f"fits: wanted {article} {what} of its own for each, got one twice")
     running = [fit for fit in ready if fit.count]
     for fit in running:
         fit.begin()
