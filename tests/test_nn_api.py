@@ -91,8 +91,8 @@ def test_layers_of_another_net_are_copied():
     half.layers[0].kernel[...] = 0
     assert model.layers[0].kernel.any()
     assert np.ptp(half.predict(X), axis=0).max() == 0
+    one = Dense(2)
     with pytest.raises(ValueError, match="every layer once"):
-        one = Dense(2)
         Sequential([one, one])
     with pytest.raises(ValueError, match="a name a layer"):
         Sequential([Dense(2, name="a"), Dense(2, name="a")])

@@ -76,7 +76,7 @@ def test_clipping(limit):
 def test_optimisers_by_name():
     for name, kind in (("SGD", nn.SGD), ("adam", nn.Adam), ("RMSprop", nn.RMSprop)):
         assert type(nn.optimizers.get(name)) is kind
-    with pytest.raises(ValueError, match="optimizer: wanted one of 'sgd', 'adagrad', .*'ftrl'"):
+    with pytest.raises(ValueError, match=r"optimizer: wanted one of 'sgd', 'adagrad', .*'ftrl'"):
         nn.optimizers.get("ftrl")
     for options, message in (
         ({"learning_rate": -1}, "learning_rate: wanted a finite number >= 0"),

@@ -185,14 +185,19 @@ def _warn_of_lost_classes(head: NDArray[Any], tail: NDArray[Any]) -> None:
     if first is None or last is None:
         return
     ours, theirs = set(np.unique(first).tolist()), set(np.unique(last).tolist())
-    for side, missing in (("training", theirs - ours), ("validation", ours - theirs)):
-        if missing and len(ours | theirs) <= max(2, len(tail)):
-            some = ", ".join(map(str, sorted(missing)[:5]))
-            warn(
-                f"validation_split takes the last rows as they come: the {side} part has no row of "
-                f"class {some}; shuffle the rows first",
-                UserWarning,
-            )
+    if len(ours | theirs) > max(2, len(tail)):
+        return  # more classes than rows: some have to be missing
+    found = [
+        f"the {side} part has no row of class {', '.join(map(str, sorted(missing)[:5]))}"
+        for side, missing in (("training", theirs - ours), ("validation", ours - theirs))
+        if missing
+    ]
+    if found:
+        warn(
+            f"validation_split takes the last rows as they come: {', '.join(found)}; shuffle the "
+            "rows first",
+            UserWarning,
+        )
 
 
 def validation_part(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coterie.io.atomic import atomic
+from coterie.io.errors import OutputError
 from coterie.nn import initializers, layers, losses, optimizers, regularizers, schedules
 from coterie.nn._config import Configured, packed, unpacked
 
@@ -78,10 +79,13 @@ def _write(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]
         at = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the arrays start at a multiple of eight
-    with atomic(path) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name, array in arrays.items():
-            file.write(np.ascontiguousarray(array, KINDS[header[name]["dtype"]]).tobytes())
+    try:
+        with atomic(path) as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name, array in arrays.items():
+                file.write(np.ascontiguousarray(array, KINDS[header[name]["dtype"]]).tobytes())
+    except OutputError as error:  # the command's form of an OSError
+        raise OSError(str(error)) from error
 
 
 def load_model(filepath: str | os.PathLike[str]) -> Sequential:
