@@ -109,7 +109,7 @@ class Loop {
   // One epoch. False: the loss is not finite.
   bool train(index epoch, double* row) {
     if (order_.size() > 0) shuffle(order_.data(), rows_, f_.settings.seed, epoch);
-    double total = 0, mass = 0, metrics[kMaxMetrics] = {};
+    double total = 0, metrics[kMaxMetrics] = {};
     for (index b = 0; b < batches_; ++b) {
       Batch<T> batch{&f_.data,
                      order_.size() > 0 ? order_.data() : nullptr,
@@ -121,15 +121,11 @@ class Loop {
       const Sums sums = stepper_.run(batch);
       if (!std::isfinite(sums.loss)) return diverge(epoch, b), false;
       stepper_.update(optimizer_, f_.slots);
-      const double weight = f_.objective.weighted_mean && !f_.objective.sum
-                                ? divisor_of(f_.objective, batch)
-                                : double(batch.rows);
-      total += weight * sums.loss;
-      mass += weight;
+      total += double(batch.rows) * sums.loss;
       for (index k = 0; k < metrics_; ++k) metrics[k] += sums.metrics[k];
       if (b + 1 < batches_ && (interrupt::pending() || threads::stopped())) throw Interrupted();
     }
-    row[0] = total / mass;
+    row[0] = total / double(rows_);
     for (index k = 0; k < metrics_; ++k) row[1 + k] = metrics[k] / double(rows_);
     return true;
   }
@@ -183,7 +179,7 @@ double gradient(const Net& net, const Objective& objective, const T* theta, cons
   std::copy_n(theta, net.n_theta, parameters.data());
   Stepper<T> stepper(net, objective, parameters.data(), statistics.data(), data.x.rows,
                      settings.n_threads);
-  const Sums sums = stepper.run({&data, nullptr, 0, data.x.rows, 1, settings.seed, 0});
+  const Sums sums = stepper.run({&data, nullptr, 0, data.x.rows, 1, settings.seed, settings.initial_epoch});
   if (out) stepper.gradient(out);
   return sums.loss;
 }
