@@ -12,7 +12,7 @@ bool lanes_at_the_end(const Op& op, const Tile<T>& tile) {
   const index w = kernels<T>().width, vectors = (op.outputs + w - 1) / w, steps = tile.lanes / w;
   index shuffles = 2;
   while (index{4} << shuffles <= 4 * w) ++shuffles;
-  const index dot = round_up_to(op.inputs + 1, 4) * op.outputs * (steps + 4);
+  const index dot = round_up_to(op.inputs + 1, 4) * op.outputs * (steps + 2);
   const index outer = ((op.inputs + 1) * tile.rows + steps * w * shuffles) * vectors;
   return dot < outer;
 }
