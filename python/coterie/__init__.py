@@ -26,6 +26,7 @@ from coterie.bisecting import BisectingKMeans
 from coterie.diana import Diana
 from coterie.gmm import GaussianMixture
 from coterie.kmeans import KMeans, kmeans_assign
+from coterie.mlp import MLPClassifier, MLPRegressor
 from coterie.selection import select_n_components
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "GaussianAnomalyDetector",
     "GaussianMixture",
     "KMeans",
+    "MLPClassifier",
+    "MLPRegressor",
     "__version__",
     "kmeans_assign",
     "kmeans_plus_plus",
