@@ -95,7 +95,9 @@ struct WeightsTask {
   std::int64_t rows;  // dot: lanes, and d is zero beyond the rows
   T* dw;              // inputs x outputs
   std::int64_t dw_ld;
-  bool add;  // to what dw holds
+  bool add;       // to what dw and db hold
+  const T* ones;  // as many as there are lanes; or null, and then no db
+  T* db;          // sum_r d(j, r): an input that is always 1
 };
 
 // Lines z to lines a = activation(z), or lines of dL/da to dL/dz, in place or not.
@@ -174,8 +176,6 @@ struct Kernels {
   void (*dense)(const DenseTask<T>&);
   void (*weights_dot)(const WeightsTask<T>&);
   void (*weights_outer)(const WeightsTask<T>&);
-  void (*sum_lines)(const T* d, std::int64_t ld, std::int64_t columns, std::int64_t lanes, bool add,
-                    T* sums);
   void (*activate)(const ActivationTask<T>&);
   void (*derive)(const ActivationTask<T>&);
   void (*loss)(const LossTask<T>&);

@@ -3,18 +3,27 @@
 
 namespace coterie::nn {
 
-// dW = X^T D, db: lanes added at the end where a line is long, else outputs in lanes.
+namespace {
+
+// Adding lanes at the end of each sum against turning the gradient first, in multiply-adds of
+// vectors; a transposition takes log2(w) shuffles and two moves of a vector each (bench: nn).
 template <class T>
-void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* gradient, bool add,
+bool lanes_at_the_end(const Op& op, const Tile<T>& tile) {
+  const index w = kernels<T>().width, vectors = (op.outputs + w - 1) / w, steps = tile.lanes / w;
+  index shuffles = 2;
+  while (index{4} << shuffles <= 4 * w) ++shuffles;
+  const index dot = round_up_to(op.inputs + 1, 4) * op.outputs * (steps + 2);
+  const index outer = ((op.inputs + 1) * tile.rows + steps * w * shuffles) * vectors;
+  return dot < outer;
+}
+
+}  // namespace
+
+template <class T>
+void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* dw, T* db, bool add,
                       const Team& team) {
   const Kernels<T>& k = kernels<T>();
-  if (op.bias >= 0)
-    team.pieces(op.outputs, 4 * k.width, [&](index j0, index j1) {
-      k.sum_lines(d + j0 * tile.ld, tile.ld, j1 - j0, tile.lanes, add, gradient + op.bias + j0);
-    });
-  T* dw = gradient + op.weights;
-  const bool dot = 2 * op.outputs <= k.width ||
-                   (k.width <= 8 && tile.lanes >= 8 * k.width && op.inputs * 4 < 16 * k.width);
+  const bool dot = lanes_at_the_end(op, tile);
   const index wide = round_up_to(op.outputs, k.width);
   if (!dot)
     team.pieces(tile.rows, 4 * k.width, [&](index r0, index r1) {
@@ -22,13 +31,20 @@ void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* gr
               wide});
     });
   team.pieces(op.inputs, 24, [&](index i0, index i1) {
-    WeightsTask<T> t{x + i0 * tile.ld,     tile.ld,    i1 - i0, d, tile.ld, op.outputs, tile.lanes,
-                     dw + i0 * op.outputs, op.outputs, add};
-    if (dot) return k.weights_dot(t);
-    t.d = tile.turned.data();
-    t.d_ld = wide;
-    t.rows = tile.rows;
-    k.weights_outer(t);
+    const bool last = i1 == op.inputs && db != nullptr;
+    WeightsTask<T> t{x + i0 * tile.ld,
+                     tile.ld,
+                     i1 - i0,
+                     dot ? d : tile.turned.data(),
+                     dot ? tile.ld : wide,
+                     op.outputs,
+                     dot ? tile.lanes : tile.rows,
+                     dw + i0 * op.outputs,
+                     op.outputs,
+                     add,
+                     last ? tile.ones.data() : nullptr,
+                     db};
+    (dot ? k.weights_dot : k.weights_outer)(t);
   });
 }
 
@@ -70,7 +86,9 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
       norm_backward(plan, s, weights, tile, in, g, tile.stats.data() + 2 * i * plan.widest,
                     gradient, add);
     if (s.op.kind != Kind::dense) continue;
-    if (s.op.trainable) weights_gradient(s.op, tile, in, g, gradient, add, team);
+    if (s.op.trainable)
+      weights_gradient(s.op, tile, in, g, gradient + s.op.weights,
+                       s.op.bias >= 0 ? gradient + s.op.bias : nullptr, add, team);
     if (i == plan.lowest) break;
     const Step& below = plan.steps[i - 1];
     derived = derives_in_product(below);
@@ -111,12 +129,13 @@ void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team) 
   }
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                    \
-  template void weights_gradient(const Op&, Tile<T>&, const T*, const T*, T*, bool, const Team&); \
-  template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                           \
-  template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool,   \
-                              Tile<T>&, const Team&);                                             \
-  template Weights<T> weights_of(const Plan&, const T*, T*);                                      \
+#define COTERIE_INSTANTIATE(T)                                                                  \
+  template void weights_gradient(const Op&, Tile<T>&, const T*, const T*, T*, T*, bool,         \
+                                 const Team&);                                                  \
+  template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                         \
+  template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool, \
+                              Tile<T>&, const Team&);                                           \
+  template Weights<T> weights_of(const Plan&, const T*, T*);                                    \
   template void transpose_weights(const Plan&, Weights<T>&, const Team&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)

@@ -73,6 +73,7 @@ class Loop {
         best_(f.net.n_theta, f.net.n_state, 0),
         last_(f.net.n_theta, f.net.n_state, slots_) {
     if (f.settings.shuffle && batches_ > 1) order_ = Buffer<index>(rows_);
+    if (batches_ == 1 && f.settings.epochs - f.settings.initial_epoch > 1) stepper_.keep_rows();
     if (f.validation)
       evaluator_ = std::make_unique<Evaluator<T>>(f.net, f.objective, f.theta, f.state,
                                                   f.validation->x.rows, f.settings.n_threads);
@@ -83,15 +84,17 @@ class Loop {
     double* row = f_.history;
     for (index epoch = f_.settings.initial_epoch; epoch < f_.settings.epochs;
          ++epoch, row += columns) {
-      last_.take(f_.theta, f_.state, f_.slots);
-      const index iterations = optimizer_.iterations;
+      // A single step is done or not: an interrupt then leaves no half of an epoch.
+      const bool restore = batches_ > 1 || !stepper_.atomic();
+      if (restore || !last_.filled) last_.take(f_.theta, f_.state, f_.slots);
+      bool whole = false;
       try {
         if (!train(epoch, row)) break;
+        whole = true;
         if (evaluator_) evaluator_->run(*f_.validation, row + 1 + metrics_);
         if (interrupt::pending() || threads::stopped()) throw Interrupted();
       } catch (const Interrupted&) {
-        last_.give(f_.theta, f_.state, f_.slots);
-        optimizer_.iterations = iterations;
+        if (restore && !whole) last_.give(f_.theta, f_.state, f_.slots);
         throw;
       }
       ++outcome_.epochs;
@@ -109,7 +112,7 @@ class Loop {
   // One epoch. False: the loss is not finite.
   bool train(index epoch, double* row) {
     if (order_.size() > 0) shuffle(order_.data(), rows_, f_.settings.seed, epoch);
-    double total = 0, mass = 0, metrics[kMaxMetrics] = {};
+    double total = 0, metrics[kMaxMetrics] = {};
     for (index b = 0; b < batches_; ++b) {
       Batch<T> batch{&f_.data,
                      order_.size() > 0 ? order_.data() : nullptr,
@@ -121,15 +124,11 @@ class Loop {
       const Sums sums = stepper_.run(batch);
       if (!std::isfinite(sums.loss)) return diverge(epoch, b), false;
       stepper_.update(optimizer_, f_.slots);
-      const double weight = f_.objective.weighted_mean && !f_.objective.sum
-                                ? divisor_of(f_.objective, batch)
-                                : double(batch.rows);
-      total += weight * sums.loss;
-      mass += weight;
+      total += double(batch.rows) * sums.loss;
       for (index k = 0; k < metrics_; ++k) metrics[k] += sums.metrics[k];
       if (b + 1 < batches_ && (interrupt::pending() || threads::stopped())) throw Interrupted();
     }
-    row[0] = total / mass;
+    row[0] = total / double(rows_);
     for (index k = 0; k < metrics_; ++k) row[1 + k] = metrics[k] / double(rows_);
     return true;
   }
@@ -183,7 +182,8 @@ double gradient(const Net& net, const Objective& objective, const T* theta, cons
   std::copy_n(theta, net.n_theta, parameters.data());
   Stepper<T> stepper(net, objective, parameters.data(), statistics.data(), data.x.rows,
                      settings.n_threads);
-  const Sums sums = stepper.run({&data, nullptr, 0, data.x.rows, 1, settings.seed, 0});
+  const Sums sums =
+      stepper.run({&data, nullptr, 0, data.x.rows, 1, settings.seed, settings.initial_epoch});
   if (out) stepper.gradient(out);
   return sums.loss;
 }
@@ -203,7 +203,7 @@ void forward(const Net& net, const T* theta, const T* state, const View<T>& x, T
   threads::parallel_blocks(cut.chunks, n_threads, [&](index k, int thread) {
     Tile<T>& tile = *tiles[thread];
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, x.rows - begin), m = plan.outputs;
-    load_tile(plan, batch, begin, rows, false, tile, Team{});
+    load_tile(batch, begin, rows, false, tile, Team{});
     forward_tile(plan, weights, batch, begin, tile, Team{});
     kernels<T>().turn(
         {tile.line(plan.steps.back().out), tile.ld, nullptr, m, rows, out + begin * m, m, m});

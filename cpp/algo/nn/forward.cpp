@@ -7,16 +7,25 @@
 namespace coterie::nn {
 
 template <class T>
-Tile<T>::Tile(const Plan& plan, index chunk) {
+index line_stride(index lanes) {
+  const index w = kernels<T>().width;
+  return lanes > w ? (lanes / w | 1) * w : lanes;
+}
+
+template <class T>
+Tile<T>::Tile(const Plan& plan, index chunk) : inputs(plan.inputs) {
   const index w = kernels<T>().width;
   lanes = round_up_to(chunk, w);
-  // An odd number of vectors a line: a power of two would crowd a few sets of the cache.
-  ld = lanes > w ? (lanes / w | 1) * w : lanes;
-  memory = Buffer<T>(checked_product(plan.lines, ld), T(0));
+  ld = line_stride<T>(lanes);
+  own = Buffer<T>(checked_product(plan.inputs + plan.targets, ld), T(0));
+  x = own.data();
+  y = x + plan.inputs * ld;
+  memory = Buffer<T>(checked_product(plan.lines - plan.inputs, ld), T(0));
   scale = Buffer<T>(lanes, T(0));
   values = Buffer<T>(lanes, T(0));
   keys = Buffer<std::uint64_t>(lanes, 0);
   if (!plan.training) return;
+  ones = Buffer<T>(lanes, T(1));
   turned = Buffer<T>(checked_product(lanes, round_up_to(plan.widest, w)), T(0));
   stats = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));
 }
@@ -124,14 +133,14 @@ void random_step(const Step& s, const Batch<T>& batch, index begin, Tile<T>& til
 }
 
 template <class T>
-void load_tile(const Plan& plan, const Batch<T>& batch, index begin, index rows, bool with_targets,
-               Tile<T>& tile, const Team& team) {
+void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets, Tile<T>& tile,
+               const Team& team) {
   const Data<T>& data = *batch.data;
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
   gather(data.x, batch, begin, tile, tile.line(0), team);
   if (!with_targets) return;
-  T* y = tile.line(plan.at_y);
+  T* y = tile.y;
   if (data.labels)
     for (index r = 0; r < rows; ++r) y[r] = T(data.labels[row_of(batch, begin + r)]);
   else
@@ -183,7 +192,7 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
     std::fill_n(tile.scale.data(), tile.rows, T(factor));
   std::fill(tile.scale.data() + tile.rows, tile.scale.data() + tile.lanes, T(0));
   const T* p = tile.line(plan.steps.back().out);
-  const T* y = tile.line(plan.at_y);
+  const T* y = tile.y;
   T* g = with_gradient ? tile.line(plan.at_gradient) : nullptr;
   T* outputs = plan.fused != Activation::linear && !objective.metrics.empty() ? tile.line(plan.at_p)
                                                                               : nullptr;
@@ -210,11 +219,11 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
 
 #define COTERIE_INSTANTIATE(T)                                                                   \
   template struct Tile<T>;                                                                       \
+  template index line_stride<T>(index);                                                          \
   template void product(const DenseTask<T>&, const Team&);                                       \
   template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,  \
                             const Team&);                                                        \
-  template void load_tile(const Plan&, const Batch<T>&, index, index, bool, Tile<T>&,            \
-                          const Team&);                                                          \
+  template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);           \
   template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,   \
                              const Team&);                                                       \
   template Sums loss_tile(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \

@@ -93,22 +93,20 @@ void dense_backward(const View<T>& da, const View<T>& x, const View<T>& w, const
   Buffer<T> turned(dx ? checked_product(inputs, outputs) : 0);
   if (dx)
     kernels<T>().turn({w.data, w.stride, nullptr, inputs, outputs, turned.data(), inputs, inputs});
-  Buffer<T> sums(outputs, T(0));
   std::fill_n(dw, inputs * outputs, T(0));
+  if (db) std::fill_n(db, outputs, T(0));
   over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
     to_lines(x, first, tile, in, team);
     to_lines(da, first, tile, d, team);
     to_lines(needs_inputs(activation) ? z : a, first, tile, from, team);
     derive(layer.op, tile, from, d, team);
-    weights_gradient(layer.op, tile, in, d, dw, first > 0, team);
-    kernels<T>().sum_lines(d, tile.ld, outputs, tile.lanes, true, sums.data());
+    weights_gradient(layer.op, tile, in, d, dw, db, first > 0, team);
     if (!dx) return;
     product<T>({d, tile.ld, tile.lanes, outputs, inputs, turned.data(), inputs, nullptr, in,
                 tile.ld, Activation::linear, T(0), nullptr, 0},
                team);
     to_rows(in, inputs, first, tile, dx, team);
   });
-  if (db) std::copy_n(sums.data(), outputs, db);
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                  \

@@ -117,7 +117,7 @@ std::vector<double> evaluate(const Net& net, const Objective& objective, const T
                              const T* state, const Data<T>& data, int n_threads);
 
 // The loss as in training, penalties included, and its gradient by theta; what belongs to no layer
-// that is trained is 0. Masks are those of epoch 0.
+// that is trained is 0. Masks are those of settings.initial_epoch.
 template <class T>
 double gradient(const Net& net, const Objective& objective, const T* theta, const T* state,
                 const Data<T>& data, const Settings& settings, T* out);

@@ -8,14 +8,20 @@ namespace coterie::nn {
 template <class T>
 struct Tile {
   Tile(const Plan& plan, index chunk);
-  T* line(index i) { return memory.data() + i * ld; }
-  index ld, rows = 0, lanes = 0;
-  Buffer<T> memory;
+  T* line(index i) { return i < inputs ? x + i * ld : memory.data() + (i - inputs) * ld; }
+  index inputs, ld, rows = 0, lanes = 0;
+  T *x, *y;  // lines of inputs and targets: own, or kept by whoever set them
+  Buffer<T> memory, own;
   Buffer<T> scale, values;     // lanes: of the rows' gradients, the rows' losses
+  Buffer<T> ones;              // lanes
   Buffer<T> turned;            // one step's gradient as rows
   Buffer<T> stats;             // batch norm's means and inverse deviations
   Buffer<std::uint64_t> keys;  // of the rows' random numbers
 };
+// Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
+// crowd a few sets of the cache.
+template <class T>
+index line_stride(index lanes);
 
 // The parameters, and W^T of the steps whose input has a gradient.
 template <class T>
@@ -49,8 +55,8 @@ struct Sums {
 
 // Rows [begin, begin + rows) of the batch into the tile.
 template <class T>
-void load_tile(const Plan& plan, const Batch<T>& batch, index begin, index rows, bool with_targets,
-               Tile<T>& tile, const Team& team);
+void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets, Tile<T>& tile,
+               const Team& team);
 template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team);
@@ -67,9 +73,9 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
 
 template <class T>
 void product(const DenseTask<T>& task, const Team& team);
-// dW = X^T D and db of a dense layer, into (or added to) gradient at the op's offsets.
+// dW = X^T D, and db unless it is null; add: to what they hold.
 template <class T>
-void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* gradient, bool add,
+void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* dw, T* db, bool add,
                       const Team& team);
 // g, lines of dL/da, to dL/dz; from: outputs or inputs of the activation.
 template <class T>

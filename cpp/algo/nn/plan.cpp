@@ -123,10 +123,21 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
   for (Step& s : steps)
     if (train && needs_inputs(s.op.activation)) s.z = line, line += s.op.outputs;
   targets = loss == Loss::sparse || loss == Loss::sparse_logits ? 1 : outputs;
-  at_y = line;
-  at_p = at_y + (objective ? targets : 0);
+  if (!objective) targets = 0;
+  at_p = line;
   at_gradient = at_p + (objective ? outputs : 0);
   lines = at_gradient + (train ? 2 * widest : 0);
+}
+
+std::vector<Penalised> merged(const std::vector<Penalised>& segments) {
+  std::vector<Penalised> all;
+  for (const Penalised& s : segments)
+    if (!all.empty() && all.back().offset + all.back().size == s.offset && all.back().l1 == s.l1 &&
+        all.back().l2 == s.l2)
+      all.back().size += s.size;
+    else
+      all.push_back(s);
+  return all;
 }
 
 template <class T>
@@ -137,7 +148,9 @@ Cut cut_of(const Plan& plan, index rows) {
   Cut c{};
   const index w = kernels<T>().width;
   c.layers = plan.whole_batch || (plan.training && plan.params * index(sizeof(T)) > partial_bytes);
-  index limit = std::clamp<index>(tile_bytes / (plan.lines * index(sizeof(T))), least, most);
+  const index unit = 4 * w, room = tile_bytes / (plan.lines * index(sizeof(T)));
+  index limit =
+      std::clamp((room + unit / 2) / unit * unit, std::min(least, unit), std::max(most, unit));
   if (c.layers) limit = plan.whole_batch ? std::max<index>(rows, 1) : layer_rows;
   c.chunks = std::max<index>(1, (rows + limit - 1) / limit);
   c.chunk = std::max<index>(1, round_up_to((rows + c.chunks - 1) / c.chunks, w));

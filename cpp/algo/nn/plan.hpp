@@ -72,9 +72,12 @@ struct Plan {
   index params = 0;
   double flops = 0;  // of a row, forward and backward
 
-  // Lines of a tile: x, y, outputs of the steps, probabilities, two gradients.
-  index at_y, at_p, at_gradient;
+  // Lines of a tile: x, outputs of the steps, probabilities, two gradients.
+  index at_p, at_gradient;
 };
+
+// Neighbours with the same penalties as one.
+std::vector<Penalised> merged(const std::vector<Penalised>& segments);
 
 // How a batch of `rows` is cut: chunks of `chunk` rows, `shards` of consecutive chunks that share a
 // partial gradient.

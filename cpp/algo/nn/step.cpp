@@ -57,9 +57,31 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
     chunk = std::max(chunk, cut_of<T>(plan_, rows).chunk);
   for (index i = 0; i < tiles; ++i)
     tiles_.push_back(std::make_unique<Tile<T>>(plan_, round_up_to(chunk, kernels<T>().width)));
+  merged_ = merged(plan_.segments);
   parts_ = Buffer<T>(checked_product(most_.shards, stride_), T(0));
   sums_.resize(static_cast<std::size_t>(most_.chunks));
   refresh();
+}
+
+template <class T>
+void Stepper<T>::keep_rows() {
+  constexpr index most_bytes = index{1} << 28;
+  const index values = most_.chunks * (plan_.inputs + plan_.targets) * tiles_[0]->ld;
+  if (values * index(sizeof(T)) > most_bytes) return;
+  kept_ = Buffer<T>(values, T(0));
+  is_kept_.assign(static_cast<std::size_t>(most_.chunks), 0);
+}
+
+template <class T>
+void Stepper<T>::load(const Batch<T>& batch, index chunk, index begin, index rows, Tile<T>& tile,
+                      const Team& team) {
+  if (is_kept_.empty()) return load_tile(batch, begin, rows, true, tile, team);
+  tile.x = kept_.data() + chunk * (plan_.inputs + plan_.targets) * tile.ld;
+  tile.y = tile.x + plan_.inputs * tile.ld;
+  tile.rows = rows;
+  tile.lanes = round_up_to(rows, kernels<T>().width);
+  if (!is_kept_[chunk]) load_tile(batch, begin, rows, true, tile, team);
+  is_kept_[chunk] = 1;
 }
 
 template <class T>
@@ -68,7 +90,7 @@ Sums Stepper<T>::run(Batch<T> batch) {
   batch.divisor = divisor_of(objective_, batch);
   const auto chunk = [&](index shard, index k, Tile<T>& tile, const Team& team) {
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
-    load_tile(plan_, batch, begin, rows, true, tile, team);
+    load(batch, k, begin, rows, tile, team);
     forward_tile(plan_, weights_, batch, begin, tile, team);
     sums_[k] = loss_tile(plan_, objective_, batch, begin, true, tile, team);
     backward_tile(plan_, weights_, batch, begin, parts_.data() + shard * stride_,
@@ -87,13 +109,12 @@ Sums Stepper<T>::run(Batch<T> batch) {
   Sums total;
   for (index k = 0; k < cut.chunks; ++k) total.add(sums_[k]);
   penalty_factor_ = objective_.penalty_mean ? 1 / batch.divisor : 1;
-  total.loss =
-      total.loss * objective_.scale / batch.divisor + total.activity + penalty(batch.divisor);
+  total.loss = total.loss * objective_.scale / batch.divisor + total.activity + penalty();
   return total;
 }
 
 template <class T>
-double Stepper<T>::penalty(double) const {
+double Stepper<T>::penalty() const {
   if (!plan_.penalties) return 0;
   return penalty_factor_ * (penalty_of(plan_.segments, theta_) + penalty_of(plan_.fixed, theta_));
 }
@@ -179,7 +200,7 @@ void Stepper<T>::update(Optimizer& o, T* slots) {
     for (const Penalised& s : plan_.segments) square += norm_of(parts_.data() + s.offset, s.size);
     task.scale = T(scale_to(o.global_clip_norm, square));
   }
-  for (const Penalised& s : plan_.segments) {
+  for (const Penalised& s : o.clip_norm > 0 ? plan_.segments : merged_) {
     if (o.clip_norm > 0)
       task.scale = T(scale_to(o.clip_norm, norm_of(parts_.data() + s.offset, s.size)));
     team_.pieces(s.size, grain,
@@ -220,7 +241,7 @@ void Evaluator<T>::run(const Data<T>& data, double* results) {
   threads::parallel_blocks(cut_.chunks, n_threads_, [&](index k, int thread) {
     Tile<T>& tile = *tiles_[thread];
     const index begin = k * cut_.chunk, rows = std::min(cut_.chunk, data.x.rows - begin);
-    load_tile(plan_, batch, begin, rows, true, tile, Team{});
+    load_tile(batch, begin, rows, true, tile, Team{});
     forward_tile(plan_, weights_, batch, begin, tile, Team{});
     sums_[k] = loss_tile(plan_, objective_, batch, begin, false, tile, Team{});
   });

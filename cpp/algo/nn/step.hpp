@@ -13,6 +13,8 @@ class Stepper {
   Stepper(const Net& net, const Objective& objective, T* theta, T* state, index batch_rows,
           int n_threads);
 
+  // Every batch will be the same rows in the same order: their lines are made once and kept.
+  void keep_rows();
   // Loss, its penalties included, and metrics summed over the rows; partial gradients wait for
   // `update`.
   Sums run(Batch<T> batch);
@@ -22,12 +24,13 @@ class Stepper {
   void gradient(T* out);
   void refresh() { transpose_weights(plan_, weights_, team_); }  // after theta was written to
 
-  const Plan& plan() const { return plan_; }
-  const Objective& objective() const { return objective_; }
+  // An interrupt comes before the parameters are touched, or after.
+  bool atomic() const { return !most_.layers; }
 
  private:
-  double penalty(double divisor) const;
-  double global_norm(double factor) const;
+  void load(const Batch<T>& batch, index chunk, index begin, index rows, Tile<T>& tile,
+            const Team& team);
+  double penalty() const;
   void reduce_parts();
   UpdateTask<T> task_of(const Optimizer& optimizer, T* slots) const;
 
@@ -40,8 +43,11 @@ class Stepper {
   Team team_;  // within a tile and in the update
   Weights<T> weights_;
   std::vector<std::unique_ptr<Tile<T>>> tiles_;  // one a thread
+  std::vector<Penalised> merged_;
   Buffer<T> parts_;
-  std::vector<Sums> sums_;  // one a chunk
+  Buffer<T> kept_;             // lines of x and y of every chunk
+  std::vector<char> is_kept_;  // of each chunk: are they there?
+  std::vector<Sums> sums_;     // one a chunk
   index n_parts_ = 1;
   double penalty_factor_ = 1;
 };

@@ -133,6 +133,21 @@ void dense(const nn::DenseTask<T>& t) {
 
 // ---- dL/dW
 
+// Line i of the inputs, and where its row of dW goes; beyond them stands the input that is
+// always 1.
+template <class T>
+COTERIE_INLINE const T* input_line(const nn::WeightsTask<T>& t, index i) {
+  return i < t.inputs ? t.x + i * t.x_ld : t.ones;
+}
+template <class T>
+COTERIE_INLINE T* output_row(const nn::WeightsTask<T>& t, index i) {
+  return i < t.inputs ? t.dw + i * t.dw_ld : t.db;
+}
+template <class T>
+COTERIE_INLINE index all_inputs(const nn::WeightsTask<T>& t) {
+  return t.inputs + (t.ones != nullptr ? 1 : 0);
+}
+
 template <class T>
 COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
   if (count >= width<T>) return store(out, add ? v + load(out) : v);
@@ -145,7 +160,7 @@ template <class T, int N, int V>
 [[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
   Vec<T> acc[N][V] = {};
   const T* x[N];
-  for (int n = 0; n < N; ++n) x[n] = t.x + (i + n) * t.x_ld;
+  for (int n = 0; n < N; ++n) x[n] = input_line(t, i + n);
   const T* d = t.d + j;
 #pragma GCC unroll 1
   for (index r = 0; r < t.rows; ++r, d += t.d_ld) {
@@ -163,7 +178,7 @@ template <class T, int N, int V>
   for (int n = 0; n < N; ++n)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v)
-      store_sums<T>(t.dw + (i + n) * t.dw_ld + j + v * width<T>, t.outputs - j - v * width<T>,
+      store_sums<T>(output_row(t, i + n) + j + v * width<T>, t.outputs - j - v * width<T>,
                     acc[n][v], t.add);
 }
 
@@ -183,11 +198,12 @@ COTERIE_INLINE void outer_inputs(const nn::WeightsTask<T>& t, index i, index n, 
 
 template <class T, int V>
 COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, index j) {
+  const index inputs = all_inputs(t);
   // A last block reaches into the padding where that takes fewer blocks.
   for (; t.outputs - j > (V > 1 ? (V / 2) * width<T> : 0); j += V * width<T>) {
     if (V > 1 && t.d_ld - j < V * width<T>) break;
-    for (index i = 0; i < t.inputs;) {
-      const index n = at_most(int(block_size(t.inputs - i, most_inputs<V>)), most_inputs<V>);
+    for (index i = 0; i < inputs;) {
+      const index n = at_most(int(block_size(inputs - i, most_inputs<V>)), most_inputs<V>);
       outer_inputs<T, most_inputs<V>, V>(t, i, n, j);
       i += n;
     }
@@ -201,59 +217,62 @@ void weights_outer(const nn::WeightsTask<T>& t) {
   outer_rest<T, NV>(t, 0);
 }
 
-constexpr int DI = NV, DJ = NR;  // inputs and outputs at a time
+constexpr int DI = NV;  // inputs at a time; NR outputs or fewer
 
-template <class T>
-void weights_dot(const nn::WeightsTask<T>& t) {
-  constexpr int w = width<T>, all = (DI * DJ + w - 1) / w * w;
-  for (index i = 0; i < t.inputs; i += DI) {
-    const T* x[DI];
-    for (int a = 0; a < DI; ++a) x[a] = t.x + (i + a < t.inputs ? i + a : i) * t.x_ld;
-    for (index j = 0; j < t.outputs; j += DJ) {
-      const T* d[DJ];
-      for (int b = 0; b < DJ; ++b) d[b] = t.d + (j + b < t.outputs ? j + b : j) * t.d_ld;
-      Vec<T> acc[all] = {};
+template <class T, int J>
+[[gnu::noinline]] void dot_block(const nn::WeightsTask<T>& t, index i, index j) {
+  constexpr int w = width<T>, all = (DI * J + w - 1) / w * w;
+  const index inputs = all_inputs(t) - i;
+  const T *x[DI], *d = t.d + j * t.d_ld;
+  for (int a = 0; a < DI; ++a) x[a] = input_line(t, a < inputs ? i + a : i);
+  Vec<T> acc[all] = {};
 #pragma GCC unroll 1
-      for (index r = 0; r < t.rows; r += w) {
-        Vec<T> xv[DI];
+  for (index r = 0; r < t.rows; r += w, d += w) {
+    Vec<T> xv[DI];
 #pragma GCC unroll 8
-        for (int a = 0; a < DI; ++a) xv[a] = load(x[a] + r);
+    for (int a = 0; a < DI; ++a) xv[a] = load(x[a] + r);
 #pragma GCC unroll 8
-        for (int b = 0; b < DJ; ++b) {
-          const Vec<T> dv = load(d[b] + r);
+    for (int b = 0; b < J; ++b) {
+      const Vec<T> dv = load(d + b * t.d_ld);
 #pragma GCC unroll 8
-          for (int a = 0; a < DI; ++a) acc[a * DJ + b] = madd(xv[a], dv, acc[a * DJ + b]);
-        }
-      }
-      T sums[all];
-#pragma GCC unroll 4
-      for (int g = 0; g < all / w; ++g) {
-        Vec<T> part[w];
-#pragma GCC unroll 16
-        for (int q = 0; q < w; ++q) part[q] = acc[g * w + q];
-        store(sums + g * w, sum_lanes<T>(part));
-      }
-      for (index a = 0; a < DI && i + a < t.inputs; ++a)
-        for (index b = 0; b < DJ && j + b < t.outputs; ++b) {
-          T& to = t.dw[(i + a) * t.dw_ld + j + b];
-          to = t.add ? to + sums[a * DJ + b] : sums[a * DJ + b];
-        }
+      for (int a = 0; a < DI; ++a) acc[a * J + b] = madd(xv[a], dv, acc[a * J + b]);
     }
+  }
+  T sums[all];
+#pragma GCC unroll 8
+  for (int g = 0; g < all / w; ++g) {
+    Vec<T> part[w];
+#pragma GCC unroll 16
+    for (int q = 0; q < w; ++q) part[q] = acc[g * w + q];
+    store(sums + g * w, sum_lanes<T>(part));
+  }
+#pragma GCC unroll 8
+  for (int a = 0; a < DI; ++a) {
+    if (a >= inputs) break;
+    T* to = output_row(t, i + a) + j;
+#pragma GCC unroll 8
+    for (int b = 0; b < J; ++b) to[b] = t.add ? to[b] + sums[a * J + b] : sums[a * J + b];
   }
 }
 
-// sums_j = sum of line j, `width` lines at a time.
-template <class T>
-void sum_lines(const T* d, index ld, index columns, index lanes, bool add, T* sums) {
-  constexpr int w = width<T>;
-  for (index j = 0; j < columns; j += w) {
-    Vec<T> part[w] = {};
-    for (int q = 0; q < w; ++q) {
-      const T* line = d + (j + q < columns ? j + q : j) * ld;
-      for (index r = 0; r < lanes; r += w) part[q] += load(line + r);
-    }
-    store_sums<T>(sums + j, columns - j, sum_lanes<T>(part), add);
+template <class T, int J>
+COTERIE_INLINE void dot_outputs(const nn::WeightsTask<T>& t, index i, index n, index j) {
+  if constexpr (J == 1) {
+    dot_block<T, 1>(t, i, j);
+  } else {
+    if (n == J) return dot_block<T, J>(t, i, j);
+    dot_outputs<T, J - 1>(t, i, n, j);
   }
+}
+
+template <class T>
+void weights_dot(const nn::WeightsTask<T>& t) {
+  for (index i = 0; i < all_inputs(t); i += DI)
+    for (index j = 0; j < t.outputs;) {
+      const index n = block_size(t.outputs - j, NR);
+      dot_outputs<T, NR>(t, i, n, j);
+      j += n;
+    }
 }
 
 }  // namespace coterie::COTERIE_ISA

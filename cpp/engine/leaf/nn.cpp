@@ -8,9 +8,9 @@ namespace coterie::COTERIE_ISA {
 
 template <class T>
 constexpr nn::Kernels<T> nn_kernels() {
-  return {width<T>,     turn<T>,           dense<T>,        weights_dot<T>, weights_outer<T>,
-          sum_lines<T>, activate_lines<T>, derive_lines<T>, loss<T>,        metric<T>,
-          update<T>,    reduce<T>,         dropout<T>,      noise<T>};
+  return {width<T>,          turn<T>,         dense<T>, weights_dot<T>, weights_outer<T>,
+          activate_lines<T>, derive_lines<T>, loss<T>,  metric<T>,      update<T>,
+          reduce<T>,         dropout<T>,      noise<T>};
 }
 
 extern const nn::Table nn_table;
