@@ -69,7 +69,7 @@ def test_numbers(run, numbers, tmp_path):
         run, numbers, "--target", "y", "--hidden", 0, "--learning-rate", 0.05, "--out", out
     )
     assert (got["task"], got["classes"], got["features"]) == ("regression", [], ["a", "b"])
-    assert got["r2"] > 0.99
+    assert got["r2"] > 0.95
     errors = column(out, "prediction") - column(out, "y")
     assert np.abs(errors).mean() == pytest.approx(got["mean_absolute_error"], rel=0.5)
     assert got["mean_absolute_error"] <= got["root_mean_squared_error"]
