@@ -112,7 +112,7 @@ def net_data(case, shrink=1):
     if case.output == "sigmoid":
         Y = (X.sum(axis=1) > case.d / 2).astype(float)[:, None]
     elif case.output == "softmax":
-        Y = np.eye(case.k)[(X @ rng.randn(case.d, case.k)).argmax(axis=1)]
+        Y = np.eye(case.k)[((X - 0.5) @ rng.randn(case.d, case.k)).argmax(axis=1)]
     else:
         Y = X
     weights = []
@@ -358,7 +358,7 @@ def keras(X, start, case, threads):
     def run():
         model.set_weights(weights)
         if case.predict:
-            return _rows(lambda row: model(row).numpy(), X, case)
+            return _rows(lambda row: np.asarray(model(row)), X, case)
         rule = keras.optimizers.SGD(0.01) if case.optimizer == "sgd" else keras.optimizers.Adam()
         model.compile(rule, losses.get(case.output, half))
         model.fit(X, Y, batch_size=case.batch, epochs=case.iterations, shuffle=False, verbose=0)
