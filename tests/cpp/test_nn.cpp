@@ -138,7 +138,7 @@ long double exact(Activation activation, long double z) {
     case Activation::elu:
       return z > 0 ? z : std::expm1(z);
     case Activation::gelu:
-      return z * std::erfc(-z / std::sqrt(2.0L)) / 2;
+      return std::max(z, -1e4L) * std::erfc(-z / std::sqrt(2.0L)) / 2;
     default:
       return z;
   }
@@ -166,6 +166,7 @@ void functions() {
       About about("activation ", int(f), " ", type_name<T>(), " range ", range, ": ", worst,
                   " ulp at ", at);
       CHECK(worst <= limit);
+      if (std::getenv("COTERIE_SHOW")) std::cout << About::lines().back() << std::endl;
     }
     const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
     for (index i = 0; i < w; ++i) z[i] = T(0);
@@ -173,8 +174,7 @@ void functions() {
     for (index i = 0; i < 4; ++i) {
       z[0] = special[i];
       leaves<T>().activate({f, T(1), w, 1, z.data(), n, a.data(), n});
-      const bool falls = f == Activation::gelu && z[0] == -inf;  // -inf times 0
-      if (!falls) CHECK_EQUAL(ulps(a[0], exact(f, z[0])), 0.0);
+      CHECK_EQUAL(ulps(a[0], exact(f, z[0])), 0.0);
       if (w > 1) CHECK_EQUAL(ulps(a[w - 1], exact(f, 0)), 0.0);
     }
   }

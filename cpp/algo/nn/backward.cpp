@@ -30,7 +30,7 @@ void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* dw
       k.turn({d + r0, tile.ld, nullptr, op.outputs, r1 - r0, tile.turned.data() + r0 * wide, wide,
               wide});
     });
-  team.pieces(op.inputs, 24, [&](index i0, index i1) {
+  team.pieces(op.inputs, 12, [&](index i0, index i1) {
     const bool last = i1 == op.inputs && db != nullptr;
     WeightsTask<T> t{x + i0 * tile.ld,
                      tile.ld,
@@ -75,6 +75,7 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
   bool derived = false;
   for (index i = static_cast<index>(plan.steps.size()) - 1; i >= plan.lowest; --i) {
     const Step& s = plan.steps[i];
+    answer_interrupt(plan, tile.rows);
     const T* in = tile.line(i > 0 ? plan.steps[i - 1].out : 0);
     activity_gradient(plan, s, batch.rows, tile, tile.line(s.out), g);
     if (s.op.kind == Kind::dense || s.op.kind == Kind::activation) {
@@ -118,15 +119,22 @@ Weights<T> weights_of(const Plan& plan, const T* theta, T* state) {
 
 template <class T>
 void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team) {
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    const Op& op = plan.steps[i].op;
-    if (weights.at[i] < 0) continue;
-    T* to = weights.transposed.data() + weights.at[i];
-    team.pieces(op.inputs, 4 * kernels<T>().width, [&](index a, index b) {
+  index rows = 0;  // of all weights, one after the other
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    if (weights.at[i] >= 0) rows += plan.steps[i].op.inputs;
+  team.pieces(rows, 4 * kernels<T>().width, [&](index begin, index end) {
+    index first = 0;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+      const Op& op = plan.steps[i].op;
+      if (weights.at[i] < 0) continue;
+      const index a = std::max<index>(0, begin - first), b = std::min(op.inputs, end - first);
+      first += op.inputs;
+      if (a >= b) continue;
+      T* to = weights.transposed.data() + weights.at[i] + a;
       kernels<T>().turn({weights.theta + op.weights + a * op.outputs, op.outputs, nullptr, b - a,
-                         op.outputs, to + a, op.inputs, b - a});
-    });
-  }
+                         op.outputs, to, op.inputs, b - a});
+    }
+  });
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                  \

@@ -39,9 +39,10 @@ void Sums::add(const Sums& other) {
 // Columns in pieces where there are many, lanes where there are not.
 template <class T>
 void product(const DenseTask<T>& t, const Team& team) {
-  constexpr index grain = 24;
+  constexpr index grain =
+      12;  // columns: a multiple of most blocks of columns (engine/leaf/dense.hpp)
   const index w = kernels<T>().width;
-  if (t.columns >= 2 * grain * team.n_threads) {
+  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads) {
     team.pieces(t.columns, grain, [&](index j0, index j1) {
       DenseTask<T> piece = t;
       piece.w += j0;
@@ -71,16 +72,15 @@ index row_of(const Batch<T>& batch, index r) {
   return batch.order ? batch.order[batch.first + r] : batch.first + r;
 }
 
+// Rows [r0, r1) of the tile to lines.
 template <class T>
-void gather(const View<T>& from, const Batch<T>& batch, index begin, Tile<T>& tile, T* to,
-            const Team& team) {
-  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
-    const index at = batch.first + begin + r0,
-                rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
-    const T* x = batch.order ? from.data : from.data + at * from.stride;
-    kernels<T>().turn({x, from.stride, batch.order ? batch.order + at : nullptr, rows, from.cols,
-                       to + r0, tile.ld, r1 - r0});
-  });
+void gather(const View<T>& from, const Batch<T>& batch, index begin, const Tile<T>& tile, index r0,
+            index r1, T* to) {
+  const index at = batch.first + begin + r0,
+              rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
+  const T* x = batch.order ? from.data : from.data + at * from.stride;
+  kernels<T>().turn({x, from.stride, batch.order ? batch.order + at : nullptr, rows, from.cols,
+                     to + r0, tile.ld, r1 - r0});
 }
 
 template <class T>
@@ -138,13 +138,12 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
   const Data<T>& data = *batch.data;
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
-  gather(data.x, batch, begin, tile, tile.line(0), team);
-  if (!with_targets) return;
-  T* y = tile.y;
-  if (data.labels)
-    for (index r = 0; r < rows; ++r) y[r] = T(data.labels[row_of(batch, begin + r)]);
-  else
-    gather(data.y, batch, begin, tile, y, team);
+  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+    gather(data.x, batch, begin, tile, r0, r1, tile.x);
+    if (with_targets && !data.labels) gather(data.y, batch, begin, tile, r0, r1, tile.y);
+  });
+  if (!with_targets || !data.labels) return;
+  for (index r = 0; r < rows; ++r) tile.y[r] = T(data.labels[row_of(batch, begin + r)]);
 }
 
 template <class T>
@@ -154,6 +153,7 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& s = plan.steps[i];
     T* out = tile.line(s.out);
+    answer_interrupt(plan, tile.rows);
     switch (s.op.kind) {
       case Kind::dense:
         dense_step(s, weights, tile, in, out, team);

@@ -1,5 +1,6 @@
 // A chunk of rows through the net: forward, loss, backward.
 #pragma once
+#include "../../base/interrupt.hpp"
 #include "plan.hpp"
 
 namespace coterie::nn {
@@ -52,6 +53,13 @@ struct Sums {
   double metrics[kMaxMetrics] = {};
   void add(const Sums& other);
 };
+
+// Between the products of a tile that takes milliseconds; shorter ones are asked about elsewhere.
+inline void answer_interrupt(const Plan& plan, index rows) {
+  constexpr double long_work = 1e8;
+  if (plan.flops * double(rows) < long_work) return;
+  if (interrupt::pending() || threads::stopped()) throw Interrupted();
+}
 
 // Rows [begin, begin + rows) of the batch into the tile.
 template <class T>

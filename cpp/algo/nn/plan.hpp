@@ -27,17 +27,17 @@ inline bool needs_inputs(Activation a) {
   return a == Activation::step || a == Activation::gelu || a == Activation::gelu_tanh;
 }
 
-// Threads within one tile: f(begin, end) over pieces of [0, count), cut at multiples of `grain`.
+// Threads within one tile: f(begin, end) over pieces of [0, count), cut at multiples of `grain` and
+// of about the same size.
 struct Team {
   int n_threads = 1;
   template <class F>
   void pieces(index count, index grain, const F& f) const {
     if (n_threads <= 1 || count <= grain) return f(index(0), count);
     const index grains = (count + grain - 1) / grain;
-    const index blocks = std::min<index>(grains, 4 * n_threads),
-                each = (grains + blocks - 1) / blocks;
-    threads::parallel_blocks((grains + each - 1) / each, n_threads, [&](index b, int) {
-      f(b * each * grain, std::min(count, (b + 1) * each * grain));
+    const index blocks = std::min<index>(grains, 2 * n_threads);
+    threads::parallel_blocks(blocks, n_threads, [&](index b, int) {
+      f(b * grains / blocks * grain, std::min(count, (b + 1) * grains / blocks * grain));
     });
   }
 };

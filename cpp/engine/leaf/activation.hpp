@@ -76,12 +76,12 @@ template <class T>
     case A::gelu:
       return over_lines<T>(t, [&](V z, T*) {
         V density;
-        return z * normal_cdf<T>(z, density);
+        return higher(splat(-kFar<T>), z) * normal_cdf<T>(z, density);
       });
     case A::gelu_tanh:
       return over_lines<T>(t, [&](V z, T*) {  // (1 + tanh u) / 2 = 1 / (1 + e^-2u)
         const V u = gelu_argument<T>(z);
-        return z * logistic<T>(u + u);
+        return higher(splat(-kFar<T>), z) * logistic<T>(u + u);
       });
     case A::sigmoid:
       return over_lines<T>(t, [&](V z, T*) { return logistic<T>(z); });

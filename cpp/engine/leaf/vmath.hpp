@@ -1,5 +1,5 @@
 // exp, expm1, log, log1p, tanh, the logistic and the normal distribution functions of vectors, for
-// every argument: within 2 ulp where the result is a normal number, NaN to NaN, infinities to
+// every argument: within 2.5 ulp where the result is a normal number, NaN to NaN, infinities to
 // limits.
 //
 // Arguments are reduced as by Cody & Waite, Software Manual for the Elementary Functions, 1980. The
@@ -157,20 +157,32 @@ constexpr double kTail32[13] = {
     -0.0003579204478471713015,  0.00022157155060332895701, 0.000063369458376149586602,
     -0.000020255989625846500551};
 
+// x^2 - s, for s the rounded square.
+template <class T>
+COTERIE_INLINE Vec<T> square_error(Vec<T> x, Vec<T> s) {
+#if COTERIE_VECTOR_BYTES == 64 || COTERIE_VECTOR_BYTES == 32 || defined(__aarch64__)
+  return madd(x, x, -s);
+#else  // Dekker, Numer. Math. 18 (1971): x = high + low, whose products are exact
+  const VecInt<T> upper = splat(Int<T>(~((Int<T>(1) << (ExpLog<T>::mantissa + 2) / 2) - 1)));
+  const Vec<T> high = (Vec<T>)((VecInt<T>)x & upper), low = x - high, cross = high * low;
+  return ((high * high - s) + (cross + cross)) + low * low;
+#endif
+}
+
+// Beyond it the tail is 0.
+template <class T>
+constexpr T kFar = sizeof(T) == 8 ? T(40) : T(15);
+
 // P(normal > |z|) = e^(-z^2 / 2) erfcx(|z| / sqrt 2) / 2; `density`: e^(-z^2 / 2), out.
 template <class T>
 COTERIE_INLINE Vec<T> normal_tail(Vec<T> z, Vec<T>& density) {
-  const Vec<T> x = magnitude<T>(z) * splat(T(0.70710678118654752440)), two = splat(T(2));
-  // z^2 / 2 = high + low exactly enough: e^(high) e^(low) has no error of |z|^2 eps.
-  const Vec<T> square = z * z;
-#if COTERIE_VECTOR_BYTES == 64 || COTERIE_VECTOR_BYTES == 32 || defined(__aarch64__)
-  const Vec<T> low = madd(z, z, -square);
-#else
-  const Vec<T> low{};
-#endif
+  const Vec<T> size = lower(splat(kFar<T>), magnitude<T>(z)), two = splat(T(2));
+  const Vec<T> x = size * splat(T(0.70710678118654752440));
+  // The rounding of z^2 / 2 would show z^2 times as large in the result.
+  const Vec<T> square = size * size, low = square_error<T>(size, square);
   const Vec<T> e = exp_negative<T>(square * splat(T(-0.5)));
   density = madd(e, low * splat(T(-0.5)), e);
-  const Vec<T> t = select<T>((VecInt<T>)(x > splat(T(1e9))), splat(T(1)), (x - two) / (x + two));
+  const Vec<T> t = (x - two) / (x + two);
   constexpr int terms = kTailTerms<T>;
   Vec<T> p = splat(T(sizeof(T) == 8 ? kTail64[terms - 1] : kTail32[12]));
 #pragma GCC unroll 32

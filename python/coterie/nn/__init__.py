@@ -23,6 +23,7 @@ from coterie.nn import (
     regularizers,
     schedules,
 )
+from coterie.nn._dense import dense_backward, dense_forward
 from coterie.nn._errors import DivergenceError
 from coterie.nn._files import load_model
 from coterie.nn._gradients import GradientCheck
@@ -156,6 +157,8 @@ __all__ = [
     "VarianceScaling",
     "Zeros",
     "callbacks",
+    "dense_backward",
+    "dense_forward",
     "fit_many",
     "initializers",
     "l1",
