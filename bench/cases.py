@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from nets import NETS, NetCase, net_data
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,15 @@ SEARCH += [
     SearchCase(name, 100_000, 20_000, 20, "float32", 0, 2, auto=2, entries=2_000_000, skew=skew)
     for name, skew in (("sparse self-join", 1), ("sparse self-join, skewed", 3))
 ]
-ALL = KMEANS + SEEDING + MIXTURES + LINKAGE + SEARCH
+ALL = KMEANS + SEEDING + MIXTURES + LINKAGE + SEARCH + NETS
 
 
 def data(case, shrink=1):
     """Rows around k centres, spread so that clusters overlap, and k of the rows to start from."""
     if isinstance(case, SearchCase):
         return vectors(case, shrink)
+    if isinstance(case, NetCase):
+        return net_data(case, shrink)
     rng = np.random.default_rng(0)
     n = max(case.n // shrink, 2 * case.k) if shrink > 1 else case.n
     centers = 2 * rng.normal(size=(case.k, case.d))

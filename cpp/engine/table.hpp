@@ -7,6 +7,10 @@
 
 namespace coterie {
 
+namespace nn {
+struct Table;  // engine/nn_table.hpp
+}
+
 // A block of rows against packed columns: the scores  bias_j + <x - shift, y_j>.
 template <class T>
 struct RowsTask {
@@ -240,6 +244,7 @@ struct Table {
   Kernels<double> f64;
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
+  const nn::Table* nn;
   const TopNTable* top_n;
   const SparseTable* sparse;
 };
