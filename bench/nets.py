@@ -6,6 +6,7 @@ half the squared error, binary or categorical cross-entropy, by what the last la
 """
 
 import importlib.util
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -345,6 +346,8 @@ def jax(X, start, case, threads):
 
 
 def keras(X, start, case, threads):
+    """Its fit, on the backend KERAS_BACKEND names."""
+    os.environ.setdefault("JAX_ENABLE_X64", "1")
     import keras
 
     keras.backend.set_floatx(case.dtype)

@@ -239,6 +239,19 @@ def test_optimisers(rule):
     assert np.isfinite(built.history).all()
 
 
+@pytest.mark.parametrize("batch", [32, 100])
+def test_targets_that_are_the_inputs(batch):
+    """The same memory twice, or a copy: the same bits."""
+    X = rows(100, 6)
+    ends = []
+    for Y in (X, X.copy()):
+        built = Built(dense(6, 3, "tanh"), dense(3, 6))
+        built.fit(X, Y, {"name": "mse"}, {"name": "adam"}, epochs=4, batch_size=batch)
+        ends.append((built.theta, built.history, built.evaluate(X, Y, {"name": "mse"})))
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("key", ["clipnorm", "global_clipnorm"])
 def test_clipping_by_norm(key):
     X, Y = rows(50, 6), targets("mse", 50, 3)
@@ -326,13 +339,19 @@ def test_divergence_names_epoch_and_batch_and_keeps_the_best():
     np.testing.assert_array_equal(built.theta, start)
     built = Built(dense(4, 1))
     rates = np.concatenate([np.full(6, 1e-3), np.full(60, 1e30)])
-    best = []
-    keep = lambda epoch, row: best.append((row[0], built.theta.copy()))  # noqa: E731
-    options = {"rates": rates, "epochs": 30, "batch_size": 32, "callback": keep}
+    seen = [(np.inf, built.theta.copy())]  # losses, and the weights after those epochs
+    options = {"rates": rates, "epochs": 30, "batch_size": 32}
+    options["callback"] = lambda epoch, row: seen.append((row[-1], built.theta.copy()))
     done = built.fit(X, Y, {"name": "mse"}, {"name": "sgd"}, **options)
     assert done["diverged"] is not None
     assert done["diverged"][0] >= 3
-    np.testing.assert_array_equal(built.theta, min(best, key=lambda pair: pair[0])[1])
+    least = int(np.argmin([loss for loss, _ in seen]))
+    np.testing.assert_array_equal(built.theta, seen[least - 1][1])
+    held = Built(dense(4, 1))
+    options["validation"], seen[1:] = (X, Y, None), []
+    options["callback"] = lambda epoch, row: seen.append((row[-1], held.theta.copy()))
+    assert held.fit(X, Y, {"name": "mse"}, {"name": "sgd"}, **options)["diverged"] is not None
+    np.testing.assert_array_equal(held.theta, min(seen, key=lambda pair: pair[0])[1])
 
 
 def test_callbacks_stop_and_raise():

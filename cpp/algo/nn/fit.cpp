@@ -52,13 +52,6 @@ struct Saved {
 };
 
 template <class T>
-bool finite(const T* values, index n) {
-  for (index i = 0; i < n; ++i)
-    if (!std::isfinite(values[i])) return false;
-  return true;
-}
-
-template <class T>
 class Loop {
  public:
   explicit Loop(const Fit<T>& f)
@@ -70,7 +63,7 @@ class Loop {
         slots_(slots_of(f.optimizer.rule) * f.net.n_theta),
         optimizer_(f.optimizer),
         stepper_(f.net, f.objective, f.theta, f.state, batch_rows_, f.settings.n_threads),
-        best_(f.net.n_theta, f.net.n_state, 0),
+        best_(f.net.n_theta, f.net.n_state, slots_),
         last_(f.net.n_theta, f.net.n_state, slots_) {
     if (f.settings.shuffle && batches_ > 1) order_ = Buffer<index>(rows_);
     if (batches_ == 1 && f.settings.epochs - f.settings.initial_epoch > 1) stepper_.keep_rows();
@@ -86,7 +79,7 @@ class Loop {
          ++epoch, row += columns) {
       // A single step is done or not: an interrupt then leaves no half of an epoch.
       const bool restore = batches_ > 1 || !stepper_.atomic();
-      if (restore || !last_.filled) last_.take(f_.theta, f_.state, f_.slots);
+      if (restore || !evaluator_ || !last_.filled) last_.take(f_.theta, f_.state, f_.slots);
       bool whole = false;
       try {
         if (!train(epoch, row)) break;
@@ -98,7 +91,10 @@ class Loop {
         throw;
       }
       ++outcome_.epochs;
-      keep_best(row[evaluator_ ? 1 + metrics_ : 0]);
+      if (evaluator_)
+        keep_best(row[1 + metrics_]);
+      else if (row[0] < least_)
+        least_ = row[0], std::swap(best_, last_);
       if (!f_.callback) continue;
       outcome_.stopped = f_.callback(epoch, row);
       if (outcome_.stopped) break;
@@ -142,17 +138,15 @@ class Loop {
   void diverge(index epoch, index batch) {
     outcome_.diverged_epoch = epoch;
     outcome_.diverged_batch = batch;
-    if (best_.filled)
-      best_.give(f_.theta, f_.state, f_.slots);
-    else if (!finite(f_.theta, f_.net.n_theta) || !finite(f_.state, f_.net.n_state))
-      last_.give(f_.theta, f_.state, f_.slots);
+    (best_.filled ? best_ : last_).give(f_.theta, f_.state, f_.slots);
   }
 
   const Fit<T>& f_;
   index rows_, batch_rows_, batches_, metrics_, slots_;
   Optimizer optimizer_;
   Stepper<T> stepper_;
-  Saved<T> best_, last_;
+  Saved<T> best_;  // after the epoch of lowest validation loss, or before that of lowest loss
+  Saved<T> last_;  // before this epoch, or an earlier one
   Buffer<index> order_;
   std::unique_ptr<Evaluator<T>> evaluator_;
   double least_ = std::numeric_limits<double>::infinity();

@@ -138,10 +138,12 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
   const Data<T>& data = *batch.data;
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
+  const bool same = targets_are_inputs(data);
   team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
     gather(data.x, batch, begin, tile, r0, r1, tile.x);
-    if (with_targets && !data.labels) gather(data.y, batch, begin, tile, r0, r1, tile.y);
+    if (with_targets && !data.labels && !same) gather(data.y, batch, begin, tile, r0, r1, tile.y);
   });
+  if (with_targets && same) tile.y = tile.x;
   if (!with_targets || !data.labels) return;
   for (index r = 0; r < rows; ++r) tile.y[r] = T(data.labels[row_of(batch, begin + r)]);
 }

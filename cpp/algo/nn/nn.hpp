@@ -73,8 +73,9 @@ struct Optimizer {
   Rule rule = Rule::sgd;
   double momentum = 0, rho = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, weight_decay = 0;
   double clip_value = 0, clip_norm = 0, global_clip_norm = 0;  // 0: none
-  const double* rates = nullptr;                               // one, or one a step
-  index n_rates = 1, iterations = 0;
+  const double* rates = nullptr;                               // one, or one a step of this fit
+  index n_rates = 1, iterations = 0;                           // steps taken before
+  index taken = 0;                                             // and in this fit
 };
 int slots_of(Rule rule);
 
@@ -122,8 +123,10 @@ template <class T>
 double gradient(const Net& net, const Objective& objective, const T* theta, const T* state,
                 const Data<T>& data, const Settings& settings, T* out);
 
-// On a loss that is not finite the step is not taken: theta and state then are those of the epoch
-// of lowest loss, or the last finite ones. On Interrupted: those of the last whole epoch.
+// On a loss that is not finite the step is not taken: theta, state and slots go back to the end of
+// the epoch of lowest validation loss; without validation to the start of the epoch of lowest loss,
+// which was measured on the way from there; before any whole epoch to where the fit started. On
+// Interrupted: those of the last whole epoch.
 template <class T>
 Outcome fit(const Fit<T>& fit);
 

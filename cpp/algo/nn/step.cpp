@@ -77,7 +77,7 @@ void Stepper<T>::load(const Batch<T>& batch, index chunk, index begin, index row
                       const Team& team) {
   if (is_kept_.empty()) return load_tile(batch, begin, rows, true, tile, team);
   tile.x = kept_.data() + chunk * (plan_.inputs + plan_.targets) * tile.ld;
-  tile.y = tile.x + plan_.inputs * tile.ld;
+  tile.y = targets_are_inputs(*batch.data) ? tile.x : tile.x + plan_.inputs * tile.ld;
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
   if (!is_kept_[chunk]) load_tile(batch, begin, rows, true, tile, team);
@@ -122,7 +122,7 @@ double Stepper<T>::penalty() const {
 template <class T>
 UpdateTask<T> Stepper<T>::task_of(const Optimizer& o, T* slots) const {
   const double t = double(o.iterations) + 1;
-  double rate = o.rates[o.n_rates > 1 ? std::min(o.iterations, o.n_rates - 1) : 0];
+  double rate = o.rates[o.n_rates > 1 ? std::min(o.taken, o.n_rates - 1) : 0];
   const double keep = 1 - rate * o.weight_decay;
   if (o.rule == Rule::adam)
     rate *= std::sqrt(1 - std::pow(o.beta2, t)) / (1 - std::pow(o.beta1, t));
@@ -206,7 +206,7 @@ void Stepper<T>::update(Optimizer& o, T* slots) {
     team_.pieces(s.size, grain,
                  [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
   }
-  ++o.iterations;
+  ++o.iterations, ++o.taken;
   refresh();
 }
 
