@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from nets import NETS, NetCase, net_data
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ LINKAGE += [
         "cosine average, 20,000", 20_000, 128, 20, "float64", 0, 8, 1, "average", "cosine", 20
     ),
 ]
-ALL = KMEANS + SEEDING + MIXTURES + LINKAGE
+ALL = KMEANS + SEEDING + MIXTURES + LINKAGE + NETS
 
 
 def data(case, shrink=1):
     """Rows around k centres, spread so that clusters overlap, and k of the rows to start from."""
+    if isinstance(case, NetCase):
+        return net_data(case, shrink)
     rng = np.random.default_rng(0)
     n = max(case.n // shrink, 2 * case.k) if shrink > 1 else case.n
     centers = 2 * rng.normal(size=(case.k, case.d))

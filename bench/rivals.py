@@ -6,6 +6,9 @@ Every library gets the same start, the same iterations, `tol` 0 and the same num
 
 import importlib.util
 
+from nets import NET as NET
+from nets import NETS, net_takes
+
 
 def _sklearn_like(module, X, start, case, threads):
     KMeans = importlib.import_module(module).KMeans
@@ -209,6 +212,8 @@ def installed(name):
 
 def takes(name, case):
     """Tell whether a contender is there and can do this job in memory and minutes."""
+    if case in NETS:
+        return net_takes(name, case)
     able = True
     if name == "daal4py":  # full covariances
         able = case.iterations > 0 and case.covariance_type == "full"

@@ -270,6 +270,8 @@ def test_public_names():
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
+        "MLPClassifier",
+        "MLPRegressor",
         "__version__",
         "kmeans_assign",
         "kmeans_plus_plus",

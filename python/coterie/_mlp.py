@@ -10,6 +10,7 @@ import numpy as np
 from coterie import _core
 from coterie._estimator import ConvergenceWarning, known_to_sklearn, warn
 from coterie._lbfgs import minimize
+from coterie._mlp_targets import split_rows
 from coterie._mlp_trainer import Trainer
 from coterie._mlp_weights import ACTIVATIONS, Rows, Weights, dense
 from coterie._seeding import check_random
@@ -258,21 +259,14 @@ class Perceptron(Weights):
         """Return the rows to train on and those to judge by; stratified by class."""
         n_rows = len(part.X)
         n_held = math.ceil(self.validation_fraction * n_rows)
+        labels = part.Y.reshape(n_rows).astype(np.int64) if self._stratified else None
         if n_held < 2 or n_held >= n_rows:
             raise ValueError(
                 f"validation_fraction: wanted at least 2 of {n_rows} rows to validate on and some "
                 f"to train on, got {n_held} to validate on"
             )
-        order = np.argsort(random.uniform(size=n_rows), kind="stable")
-        if self._stratified:
-            labels = np.asarray(part.Y).reshape(n_rows).astype(np.int64)
-            # Sorted by class, every (n_rows / n_held)-th row: shares differ by less than a row.
-            order = order[np.argsort(labels[order], kind="stable")]
-            places = np.floor((np.arange(n_held) + 0.5) * (n_rows / n_held)).astype(np.int64)
-            chosen = np.zeros(n_rows, dtype=bool)
-            chosen[places] = True
-            order = np.concatenate([order[chosen], order[~chosen]])
-        return part.take(np.sort(order[n_held:])), part.take(np.sort(order[:n_held]))
+        train, held = split_rows(n_rows, n_held, random, labels)
+        return part.take(train), part.take(held)
 
     # ---- parameters
 

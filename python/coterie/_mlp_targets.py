@@ -12,6 +12,8 @@ from coterie._validate import _array, float_dtype
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from coterie._seeding import Random
+
 
 class DataConversionWarning(UserWarning):
     """The data were taken in another shape than they came in."""
@@ -83,6 +85,23 @@ def read_numbers(y: object, n_rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     numbers = np.ascontiguousarray(array if array.ndim == 2 else array[:, None], dtype=dtype)
     _check_finite(numbers)
     return numbers
+
+
+def split_rows(
+    n_rows: int, n_held: int, random: Random, labels: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows to train on and `n_held` others, at random, both in ascending order.
+
+    With labels, every class has its share of the rows held out, up to a row.
+    """
+    order = np.argsort(random.uniform(size=n_rows), kind="stable")
+    chosen = np.arange(n_rows) < n_held
+    if labels is not None:
+        # Sorted by class, every (n_rows / n_held)-th row.
+        order = order[np.argsort(labels[order], kind="stable")]
+        chosen[...] = False
+        chosen[np.floor((np.arange(n_held) + 0.5) * (n_rows / n_held)).astype(np.int64)] = True
+    return np.sort(order[~chosen]), np.sort(order[chosen])
 
 
 def _column(array: NDArray[Any], n_rows: int) -> NDArray[Any]:
