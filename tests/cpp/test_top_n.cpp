@@ -1,0 +1,134 @@
+// Top-N of dense rows: every filter, both dtypes, against all scores; inputs end at forbidden
+// pages.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+
+#include "../../cpp/algo/top_n/items.hpp"
+#include "data.hpp"
+
+namespace tests {
+using namespace coterie;
+using top_n::Metric;
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Integers: scores are exact whatever the order of additions, ties are many.
+template <class T>
+double score(const Rows<T>& q, index i, const Rows<T>& x, index j, Metric metric) {
+  double dot = 0, apart = 0;
+  for (index p = 0; p < x.depth; ++p) {
+    const double a = q.get(i, p), b = x.get(j, p);
+    dot += a * b;
+    apart += (a - b) * (a - b);
+  }
+  return metric == Metric::dot ? dot : -apart;
+}
+
+template <class T>
+struct Found {
+  Found(index rows, index n) : items(rows * n, Edge::end), scores(rows * n, Edge::end) {}
+  Guarded<std::int64_t> items;
+  Guarded<T> scores;
+};
+
+template <class T>
+void check_search(index m, index rows, index depth, index n, Metric metric, bool bytes, Edge edge) {
+  About about(type_name<T>(), " queries ", m, " items ", rows, " depth ", depth, " n ", n,
+              " metric ", int(metric), bytes ? " bytes" : "");
+  const Rows<T> q(m, depth, depth, edge, 1, 5), x(rows, depth, depth, edge, 2, 5);
+  const View<T> queries{q.memory.data(), m, depth, depth},
+      view{x.memory.data(), rows, depth, depth};
+  Found<T> found(m, n);
+  const top_n::Items<T> items(view, metric, bytes, 2);
+  top_n::Options options;
+  options.n = n;
+  options.threshold = top_n::is_distance(metric) ? kInfinity : -kInfinity;
+  options.n_threads = 2;
+  top_n::search(queries, items, options, {found.items.data(), found.scores.data()});
+  for (index i = 0; i < m; ++i) {
+    std::vector<std::pair<double, index>> all;
+    for (index j = 0; j < rows; ++j) all.push_back({-score(q, i, x, j, metric), j});
+    std::sort(all.begin(), all.end());
+    for (index k = 0; k < n; ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      CHECK_EQUAL(found.items[i * n + k], k < rows ? all[at].second : -1);
+      const double s = k < rows ? -all[at].first : -kInfinity;
+      const double wanted = metric == Metric::euclidean ? std::sqrt(-s) : s;
+      CHECK_EQUAL(found.scores[i * n + k], static_cast<T>(wanted));
+    }
+  }
+}
+
+template <class T>
+void check_searches() {
+  const index mr = isa::kernels<float>().mr;
+  for (const Edge edge : kEdges)
+    for (const bool bytes : {false, true})
+      for (const Metric metric : {Metric::dot, Metric::euclidean})
+        for (const index m : {index(1), index(5), index(61)})
+          for (const index rows : {index(1), mr - 1, mr, 5 * mr + 1})
+            for (const index depth : {index(1), index(7), index(21)})
+              check_search<T>(m, rows, depth, 3, metric, bytes, edge);
+}
+
+TEST(top_n, search_float32) { check_searches<float>(); }
+TEST(top_n, search_float64) { check_searches<double>(); }
+
+// A threshold is guessed from a draw only where there are many panels.
+TEST(top_n, guessed) {
+  const index mr = isa::kernels<float>().mr;
+  for (const bool bytes : {false, true})
+    check_search<float>(60, 200 * mr, 3, 5, Metric::dot, bytes, Edge::end);
+}
+
+TEST(top_n, self_join_is_a_search) {
+  const index rows = 1500, depth = 9, n = 4;
+  const Rows<float> x(rows, depth, depth, Edge::end, 3, 9);
+  const std::vector<float> copy(x.memory.data(), x.memory.data() + rows * depth);
+  const View<float> view{x.memory.data(), rows, depth, depth},
+      other{copy.data(), rows, depth, depth};
+  const top_n::Items<float> items(view, Metric::cosine, false, 2);
+  for (const bool exclude_self : {false, true}) {
+    Found<float> joined(rows, n), searched(rows, n);
+    top_n::Options options;
+    options.n = n;
+    options.threshold = -kInfinity;
+    options.exclude_self = exclude_self;
+    options.n_threads = 2;
+    top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
+    top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
+    for (index e = 0; e < rows * n; ++e) {
+      CHECK_EQUAL(joined.items[e], searched.items[e]);
+      CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+    }
+  }
+}
+
+// x ~ t a, and what is left over is what is said.
+TEST(top_n, rows_to_bytes) {
+  for (const Edge edge : kEdges)
+    for (const index depth : {1, 3, 4, 15, 16, 17, 100}) {
+      About about("depth ", depth);
+      const Rows<float> x(1, depth, depth, edge, 4, 50);
+      const index words = (depth + 3) / 4;
+      Guarded<std::uint8_t> bytes(words * 4, edge);
+      float t, squares;
+      isa::table().top_n->quantise(x.memory.data(), depth, 4, 0, bytes.data(), &t, &squares);
+      double left = 0, top = 0;
+      for (index p = 0; p < depth; ++p) {
+        const double a = static_cast<std::int8_t>(bytes[p]);
+        CHECK(std::abs(a) <= 127);
+        left += (x.get(0, p) - t * a) * (x.get(0, p) - t * a);
+        top = std::max(top, std::abs(x.get(0, p)));
+      }
+      CHECK(std::abs(t * 127 - top) <= 1e-6 * top);
+      CHECK(std::sqrt(left) <= double(top_n::radius_of(squares, depth)) + 1e-6 * top);
+    }
+}
+
+}  // namespace
+}  // namespace tests
