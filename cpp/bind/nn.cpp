@@ -47,7 +47,7 @@ void check_finite(const View<T>& x, const char* name) {
     if (sum == 0) continue;
     for (index f = 0; f < x.cols; ++f)
       if (!std::isfinite(row[f]))
-        refuse(name, "finite values", std::isnan(row[f]) ? "nan" : "inf", " at row ", i,
+        refuse(name, "finite values", std::isnan(row[f]) ? "NaN" : "inf", " at row ", i,
                ", column ", f);
   }
 }

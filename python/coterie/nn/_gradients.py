@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie import _core
+from coterie._validate import F64
 from coterie.nn import _training
 
 if TYPE_CHECKING:
@@ -45,22 +46,20 @@ def check_gradients(
     model: Sequential, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> GradientCheck:
     """Return the comparison; see `Sequential.check_gradients`."""
-    part = _training.training_part(
-        model, np.asarray(x, dtype=np.float64), y, sample_weight
-    )  # of a net that is fixed to float32, the differences would be noise
+    # Whatever the dtype of the net: differences of a float32 loss would be noise.
+    part = _training.training_part(model, x, y, sample_weight, dtype=F64)
     net = model._net_or_raise()
-    if net.theta.dtype != np.float64:
-        raise ValueError("check_gradients: wanted a float64 net, got one of float32")
+    start: NDArray[np.float64] = net.theta.astype(np.float64)
     settings = {"seed": model._seed, "n_threads": 1, "initial_epoch": model._epochs_seen}
     loss = model.loss._spec()
-    core, state = net.for_training(), net.state
+    core, state = net.for_training(), net.state.astype(np.float64)
 
     def value(theta: NDArray[np.float64], out: NDArray[np.float64]) -> float:
         return float(_core.nn_gradient(core, theta, state.copy(), *part, loss, out, settings))
 
-    gradient, waste = np.empty_like(net.theta), np.empty_like(net.theta)
-    here = value(net.theta, gradient)
-    n_all = net.theta.size
+    gradient, waste = np.empty_like(start), np.empty_like(start)
+    here = value(start, gradient)
+    n_all = start.size
     random = np.random.default_rng(0)
     trained = _trained(model)
     worst, kinks, failed = 0.0, 0, 0
@@ -72,8 +71,8 @@ def check_gradients(
         else:
             direction[trained] = random.normal(size=int(trained.sum())) / np.sqrt(n_all)
         wanted = float(direction @ gradient)
-        up = value(net.theta + STEP * direction, waste)
-        down = value(net.theta - STEP * direction, waste)
+        up = value(start + STEP * direction, waste)
+        down = value(start - STEP * direction, waste)
         error = abs((up - down) / (2 * STEP) - wanted)
         within = ATOL * max(1.0, abs(here)) + RTOL * abs(wanted)
         # A kink within the step shows in the second difference, and accounts for this much at most.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coterie import _core
+from coterie._validate import float_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,11 +76,19 @@ class Net:
                 for weight, at in zip(layer._declared, places, strict=True)
             ]
 
+    def dtype_for(self, array: NDArray[Any]) -> np.dtype[Any]:
+        """Return the dtype of a fit to these rows: theirs, unless one was asked for."""
+        return self.theta.dtype if self.fixed else float_dtype(array.dtype, "x")
+
     def adopt(self, dtype: np.dtype[Any]) -> None:
-        """Go over to a dtype, unless one was asked for."""
-        if not self.fixed and dtype != self.theta.dtype:
-            self.theta, self.state = self.theta.astype(dtype), self.state.astype(dtype)
-            self.bind()
+        """Go over to a dtype."""
+        if dtype != self.theta.dtype:
+            self.hold(self.theta.astype(dtype), self.state.astype(dtype))
+
+    def hold(self, theta: NDArray[Any], state: NDArray[Any]) -> None:
+        """Take other arrays of weights and averages."""
+        self.theta, self.state = theta, state
+        self.bind()
 
     def ops(self) -> list[Op]:
         """Return the core's operations."""

@@ -70,10 +70,12 @@ class Fit:
         self.rows = np.full((self.count, len(self.names)), np.nan)  # NaN: not whole yet
         self.spec = self.model.optimizer._spec(self.count * self.steps)
         self.seen = self.model._epochs_seen
+        self.before = (self.net.theta, self.net.state)
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the arguments of the core's fit."""
         model, net = self.model, self.net
+        net.adopt(self.part.X.dtype)
         settings = {
             "epochs": self.seen + self.count,
             "initial_epoch": self.seen,
@@ -129,6 +131,8 @@ class Fit:
         """Account for the whole epochs of a fit that was interrupted."""
         done = int(np.count_nonzero(~np.isnan(self.rows[:, 0])))
         self._account(done, done * self.steps)
+        if done == 0 and self.net.theta is not self.before[0]:
+            self.net.hold(*self.before)  # refused data leave no trace, not even in the dtype
 
     def finish(self, outcome: dict[str, Any]) -> History:
         """Account for the outcome and return the history.
@@ -192,7 +196,7 @@ def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
             net.input_shape,
             net.output_shape,
             model.loss,
-            net.theta.dtype,
+            part.X.dtype,
         )
     elif request.validation_split:
         part, validation = _data.split(part, request.validation_split, model.loss)
@@ -216,13 +220,15 @@ def training_part(
     y: object,
     sample_weight: object,
     class_weight: Mapping[int, float] | None = None,
+    dtype: np.dtype[Any] | None = None,
 ) -> Part:
-    """Return rows to train on; the net is built and takes their dtype."""
+    """Return rows to train on, in their dtype or the net's; the net is built if it was not."""
     if y is None:
         raise ValueError("y: wanted targets, got None")
     array = _data.array_of(x, "x")
     net = model._net_for(array)
-    X = _data.features(array, net.input_shape, net.theta.dtype, "x")
+    dtype = net.dtype_for(array) if dtype is None else dtype
+    X = _data.features(array, net.input_shape, dtype, "x")
     if not len(X):
         raise ValueError(f"x: wanted at least one row, got shape {array.shape}")
     Y = _data.targets(y, model.loss, net.output_shape, len(X), X.dtype, "y")

@@ -79,14 +79,12 @@ class Sequential(Stack):
     # ---- training
 
     def _net_for(self, array: NDArray[Any]) -> Net:
-        """Return the net for a fit to these rows: built, and in their dtype."""
+        """Return the net for a fit to these rows, built if it was not."""
         if not hasattr(self, "loss"):
             raise ValueError("this Sequential is not compiled: call compile(optimizer, loss) first")
         if self._net is None:
             self._build(array.shape[1:] if array.ndim > 1 else (1,))
-        net = self._net_or_raise()
-        net.adopt(float_dtype(array.dtype, "x"))
-        return net
+        return self._net_or_raise()
 
     def compile(
         self,
