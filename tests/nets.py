@@ -82,6 +82,10 @@ def same(kind, width, **more):
     return {"kind": kind, "inputs": width, "outputs": width} | more
 
 
+def rows(n, d, dtype=np.float64, seed=3):
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(dtype)
+
+
 def targets(loss, n, m, dtype=np.float64, seed=1):
     """What the loss wants: labels, probabilities or any numbers."""
     rng = np.random.default_rng(seed)

@@ -6,14 +6,14 @@ namespace coterie::nn {
 namespace {
 
 // Adding lanes at the end of each sum against turning the gradient first, in multiply-adds of
-// vectors; a transposition takes log2(w) shuffles and two moves of a vector each (bench: nn).
+// vectors, of which two take the time of a shuffle, a load or a store (bench: nn).
 template <class T>
 bool lanes_at_the_end(const Op& op, const Tile<T>& tile) {
   const index w = kernels<T>().width, vectors = (op.outputs + w - 1) / w, steps = tile.lanes / w;
-  index shuffles = 2;
-  while (index{4} << shuffles <= 4 * w) ++shuffles;
+  index moves = 2;  // of a vector: a load, a store, log2(w) shuffles
+  for (index q = 1; q < w; q *= 2) ++moves;
   const index dot = round_up_to(op.inputs + 1, 4) * op.outputs * (steps + 2);
-  const index outer = ((op.inputs + 1) * tile.rows + steps * w * shuffles) * vectors;
+  const index outer = ((op.inputs + 1) * tile.rows + 2 * steps * w * moves) * vectors;
   return dot < outer;
 }
 

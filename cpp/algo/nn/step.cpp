@@ -44,6 +44,7 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
     : plan_(net, &objective, true),
       objective_(objective),
       theta_(theta),
+      batch_rows_(batch_rows),
       size_(net.n_theta),
       stride_(round_up_to(net.n_theta, 16)),
       n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
@@ -86,7 +87,7 @@ void Stepper<T>::load(const Batch<T>& batch, index chunk, index begin, index row
 
 template <class T>
 Sums Stepper<T>::run(Batch<T> batch) {
-  const Cut cut = batch.rows == most_.chunks * most_.chunk ? most_ : cut_of<T>(plan_, batch.rows);
+  const Cut cut = batch.rows == batch_rows_ ? most_ : cut_of<T>(plan_, batch.rows);
   batch.divisor = divisor_of(objective_, batch);
   const auto chunk = [&](index shard, index k, Tile<T>& tile, const Team& team) {
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);

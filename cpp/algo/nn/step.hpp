@@ -37,6 +37,7 @@ class Stepper {
   Plan plan_;
   Objective objective_;
   T* theta_;
+  index batch_rows_;
   index size_, stride_;  // of theta; of one partial gradient
   int n_threads_;        // worth having for a full batch
   Cut most_;
