@@ -211,7 +211,8 @@ nn::Settings settings_of(const py::dict& settings) {
   e.get("seed", s.seed);
   e.get("n_threads", s.n_threads);
   e.get("reload", reload);
-  e.done({"epochs", "initial_epoch", "batch_size", "shuffle", "seed", "n_threads", "reload", "epoch"});
+  e.done(
+      {"epochs", "initial_epoch", "batch_size", "shuffle", "seed", "n_threads", "reload", "epoch"});
   if (s.batch_size < 1) refuse("batch_size", "a number >= 1", s.batch_size);
   threads1(s.n_threads);
   return s;

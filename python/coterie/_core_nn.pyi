@@ -1,4 +1,4 @@
-"""Types of the compiled core, nets of dense layers: a part of `_core.pyi`."""
+"""Types of the compiled core: networks. `_core` takes them from here; there is no such module."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coterie._core import Floats, Weights
+
+Targets: TypeAlias = Floats | NDArray[np.int64]
 
 class NnNet:
     """A net of ops: dicts of `kind`, `inputs`, `outputs` and what the kind asks for."""
@@ -20,8 +22,6 @@ class NnNet:
     def n_theta(self) -> int: ...
     @property
     def n_state(self) -> int: ...
-
-Targets: TypeAlias = Floats | NDArray[np.int64]
 
 def nn_slots(optimizer: dict[str, Any]) -> int: ...
 def nn_forward(
