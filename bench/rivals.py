@@ -8,6 +8,8 @@ import importlib.util
 
 from nets import NET as NET
 from nets import NETS, net_takes
+from searches import SEARCH as SEARCH
+from searches import SPARSE
 
 
 def _sklearn_like(module, X, start, case, threads):
@@ -190,6 +192,11 @@ MODULES = {
     "fastcluster_vector": "fastcluster",
     "hdbscan": "hdbscan",
     "fast_hdbscan": "fast_hdbscan",
+    "torch": "torch",
+    "numpy": "numpy",
+    "sklearn_cosine": "sklearn",
+    "sparse_dot_topn": "sparse_dot_topn",
+    "implicit": "implicit",
 }
 LLOYD = {"coterie": coterie, "sklearn": sklearn, "sklearnex": sklearnex, "faiss": faiss}
 PLUS_PLUS = {"coterie": coterie_seeding, "sklearn": sklearn_seeding}
@@ -207,7 +214,7 @@ LINKAGE = {
 
 def installed(name):
     """Tell whether the library behind a contender can be imported."""
-    return name == "coterie" or importlib.util.find_spec(MODULES[name]) is not None
+    return name.startswith("coterie") or importlib.util.find_spec(MODULES[name]) is not None
 
 
 def takes(name, case):
@@ -215,7 +222,9 @@ def takes(name, case):
     if case in NETS:
         return net_takes(name, case)
     able = True
-    if name == "daal4py":  # full covariances
+    if hasattr(case, "entries"):
+        able = (name in SPARSE) if case.entries else name not in SPARSE or name == "coterie"
+    elif name == "daal4py":  # full covariances
         able = case.iterations > 0 and case.covariance_type == "full"
     elif name == "scipy":
         able = case.scipy > 0

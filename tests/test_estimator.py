@@ -266,17 +266,22 @@ def test_public_names():
         "AgglomerativeClustering",
         "BayesianGaussianMixture",
         "BisectingKMeans",
+        "CosineIndex",
         "Diana",
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
         "MLPClassifier",
         "MLPRegressor",
+        "NearestNeighbors",
+        "TopN",
         "__version__",
+        "cosine_top_n",
         "kmeans_assign",
         "kmeans_plus_plus",
         "select_n_components",
         "show_config",
+        "similarity",
     ]
     for name in set(coterie.__all__) - {"__version__"}:
         assert getattr(coterie, name).__doc__
@@ -293,10 +298,13 @@ def test_public_names():
         "coterie.anomaly",
         "coterie.bayesian_gmm",
         "coterie.bisecting",
+        "coterie.cosine_index",
         "coterie.diana",
         "coterie.gmm",
         "coterie.kmeans",
+        "coterie.neighbors",
         "coterie.selection",
+        "coterie.top_n",
     ],
 )
 def test_examples_in_docstrings(module):

@@ -13,6 +13,7 @@ OTHERS = [isa for isa in ISAS if isa != _core.config()["isa"]]  # its own tests 
 ELSEWHERE = {"avx1024", "AVX2", "odd,baseline", " ", "avx2", "avx512", "neon"} - set(ISAS)
 KERNELS = [
     "test_bad_input.py",
+    "test_cosine_index.py",
     "test_engine.py",
     "test_gmm.py",
     "test_gmm_invariance.py",
@@ -23,6 +24,8 @@ KERNELS = [
     "test_nn_fits.py",
     "test_nn_kernels.py",
     "test_tiny.py",
+    "test_top_n.py",
+    "test_top_n_input.py",
 ]
 
 

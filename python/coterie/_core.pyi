@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from coterie._core_nn import *  # noqa: F403
+
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Weights: TypeAlias = NDArray[np.float64] | None
 Progress: TypeAlias = Callable[[int, float, float], bool | None]
@@ -255,86 +257,96 @@ def linkage_condensed(
     n_threads: int,
     callback: Callable[[int], object] | None,
 ) -> None: ...
-
-class NnNet:
-    """A net of ops: dicts of `kind`, `inputs`, `outputs` and what the kind asks for."""
-
-    def __init__(self, ops: list[dict[str, Any]]) -> None: ...
-    @property
-    def inputs(self) -> int: ...
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def n_theta(self) -> int: ...
-    @property
-    def n_state(self) -> int: ...
-
-Targets: TypeAlias = Floats | NDArray[np.int64]
-
-def nn_slots(optimizer: dict[str, Any]) -> int: ...
-def nn_forward(
-    net: NnNet, theta: Floats, state: Floats, X: Floats, out: Floats, n_threads: int
-) -> None: ...
-def nn_evaluate(
-    net: NnNet,
-    theta: Floats,
-    state: Floats,
-    X: Floats,
-    Y: Targets,
-    sample_weight: Weights,
-    loss: dict[str, Any],
-    metrics: list[str],
-    n_threads: int,
-) -> NDArray[np.float64]: ...
-def nn_gradient(
-    net: NnNet,
-    theta: Floats,
-    state: Floats,
-    X: Floats,
-    Y: Targets,
-    sample_weight: Weights,
-    loss: dict[str, Any],
-    out: Floats | None,
-    settings: dict[str, Any],
-) -> float: ...
-def nn_fit(
-    net: NnNet,
-    theta: Floats,
-    state: Floats,
-    slots: Floats,
-    X: Floats,
-    Y: Targets,
-    sample_weight: Weights,
-    validation: tuple[Floats, Targets, Weights] | None,
-    loss: dict[str, Any],
-    metrics: list[str],
-    optimizer: dict[str, Any],
-    settings: dict[str, Any],
-    history: NDArray[np.float64],
-    callback: Callable[[int, NDArray[np.float64]], bool | None] | None,
-    /,
-) -> dict[str, Any]: ...
-def nn_fit_many(fits: list[tuple[Any, ...]], n_threads: int) -> list[dict[str, Any]]: ...
-def dense_forward(
-    X: Floats,
-    W: Floats,
-    b: Floats | None,
-    activation: str,
-    alpha: float,
-    Z: Floats,
-    A: Floats,
+def top_n_dense(
+    queries: Floats,
+    items: Floats,
+    n: int,
+    threshold: float,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    precision: str,
+    indices: NDArray[np.int64],
+    scores: Floats,
     n_threads: int,
 ) -> None: ...
-def dense_backward(
-    dA: Floats,
-    X: Floats,
-    W: Floats,
-    Z: Floats,
-    A: Floats,
-    activation: str,
-    alpha: float,
-    dX: Floats | None,
-    dW: Floats,
-    db: Floats | None,
+
+class TopNIndex:
+    """Items of a search, packed; float32 or float64."""
+
+    def __init__(self, items: Floats, metric: str, precision: str, n_threads: int) -> None: ...
+    def search(
+        self,
+        queries: Floats,
+        n: int,
+        threshold: float,
+        exclude_indptr: NDArray[np.int64] | None,
+        exclude_indices: NDArray[np.int64] | None,
+        deny: NDArray[np.uint8] | None,
+        indices: NDArray[np.int64],
+        scores: Floats,
+        n_threads: int,
+    ) -> None: ...
+    def add(self, items: Floats) -> None: ...
+    def items(self) -> Floats: ...
+    @property
+    def n_items(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+
+def similarity(a: Floats, b: Floats, metric: str, out: Floats, n_threads: int) -> None: ...
+
+# Sparse top-N: columns ascending in each row, each once; excluded items likewise.
+def top_n_csr(
+    q_data: Floats,
+    q_indices: NDArray[np.int32],
+    q_indptr: NDArray[np.int64],
+    i_data: Floats,
+    i_indices: NDArray[np.int32],
+    i_indptr: NDArray[np.int64],
+    n_columns: int,
+    n: int,
+    threshold: float | None,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    indices: NDArray[np.int64],
+    scores: Floats,
+    n_threads: int,
+) -> None: ...
+def top_n_csr_dense(
+    q_data: Floats,
+    q_indices: NDArray[np.int32],
+    q_indptr: NDArray[np.int64],
+    items: Floats,
+    n: int,
+    threshold: float | None,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    indices: NDArray[np.int64],
+    scores: Floats,
+    n_threads: int,
+) -> None: ...
+def top_n_dense_csr(
+    queries: Floats,
+    i_data: Floats,
+    i_indices: NDArray[np.int32],
+    i_indptr: NDArray[np.int64],
+    n: int,
+    threshold: float | None,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    indices: NDArray[np.int64],
+    scores: Floats,
     n_threads: int,
 ) -> None: ...

@@ -17,7 +17,7 @@ from coterie.cli.common import (
 )
 from coterie.cli.mlp_arguments import add_mlp
 from coterie.cli.streams import tell
-from coterie.cli.values import numbers, share, tolerance, whole
+from coterie.cli.values import names, number, numbers, share, tolerance, whole
 from coterie.io.errors import UsageError
 
 __all__ = ["build_parser"]
@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_gmm(commands)
     _add_linkage(commands)
     add_mlp(commands)
+    _add_top_n(commands)
     _add_demo(commands)
     _add_info(commands)
     return parser
@@ -269,6 +270,57 @@ def _add_tree_files(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_top_n(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "top-n",
+        allow_abbrev=False,
+        help="find the most similar rows of a file",
+        description="Find the rows of ITEMS that are most similar to each row of another file, or "
+        "of ITEMS itself: exact, ties to the first row. The files are .csv, .tsv, .npy, .npz or "
+        ".parquet; rows are counted from 0, and compared as they are.",
+        epilog=f"{COLUMNS} {CODES}",
+    )
+    add_input(parser, "ITEMS")
+    _add_search(parser)
+    add_rows(parser, "they are found by nobody, and find nothing")
+    add_common(parser)
+    parser.set_defaults(run=_run_top_n, scale="none")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--queries",
+        metavar="FILE",
+        type=Path,
+        help="find the most similar rows for the rows of this file, by the columns of ITEMS "
+        "(default: for those of ITEMS, each itself apart)",
+    )
+    add("-n", metavar="N", type=whole(1), default=10, help="rows to find (default: %(default)s)")
+    add(
+        "--metric",
+        choices=("cosine", "dot", "euclidean", "angular"),
+        default="cosine",
+        help="cosine of the angle between rows, inner product, distance, or angle as a share of "
+        "180 degrees; the least is best of the last two (default: %(default)s)",
+    )
+    add(
+        "--threshold",
+        metavar="T",
+        type=number,
+        help="find only rows of at least this similarity, or at most this distance",
+    )
+    add("--features", metavar="A,B", type=names, help="columns to use (default: all numeric)")
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write a .csv, .tsv or .parquet file with columns 'query', 'rank', 'item' and "
+        "'score'; or a .npz file with arrays 'indices' and 'scores', queries by N, -1 and an "
+        "infinity where nothing was found; or the indices alone to a .npy file",
+    )
+
+
 def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     about = "cluster the Palmer penguins and compare the clusters with the species"
     parser = commands.add_parser("demo", allow_abbrev=False, help=about, description=about + ".")
@@ -300,6 +352,12 @@ def _run_gmm(options: argparse.Namespace) -> None:
 
 def _run_linkage(options: argparse.Namespace) -> None:
     from coterie.cli.linkage import run
+
+    run(options)
+
+
+def _run_top_n(options: argparse.Namespace) -> None:
+    from coterie.cli.top_n import run
 
     run(options)
 
