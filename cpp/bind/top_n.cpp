@@ -25,17 +25,20 @@ View<T> matrix(const py::object& a, const char* name) {
   return v;
 }
 
-// Bytes where they win (bench: top_n): a CPU that multiplies them, rows long enough, and items that
-// are kept (queries < 0) or enough queries to make up for the preparation.
+// What is kept of the items (bench: top_n). Bytes on a CPU that multiplies them, if rows are long
+// enough and the items stay (queries < 0) or the queries make up for the preparation; halves if the
+// items stay.
 template <class T>
-bool in_bytes(const std::string& precision, index queries, const View<T>& items) {
+top_n::Keep keep_for(const std::string& precision, index queries, const View<T>& items,
+                     Metric metric) {
   constexpr index kRows = 1024, kCols = 32, kQueries = 64, kBytes = index(48) << 20;
-  if (precision == "float") return false;
-  if (precision == "certified-int8") return true;
-  if (precision != "auto")
+  if (precision != "auto" && precision != "float" && precision != "certified-int8")
     refuse("precision", "'auto', 'float' or 'certified-int8'", "'", precision, "'");
-  if (!isa::has_byte_dot() || items.rows < kRows || items.cols < kCols) return false;
-  return queries < 0 || (queries >= kQueries && items.rows * items.cols <= kBytes);
+  if (precision == "certified-int8") return top_n::Keep::bytes;
+  const bool stay = queries < 0, worth = items.rows >= kRows && items.cols >= kCols;
+  const bool many = stay || (queries >= kQueries && items.rows * items.cols <= kBytes);
+  if (precision == "auto" && isa::has_byte_dot() && worth && many) return top_n::Keep::bytes;
+  return stay && worth && metric != Metric::euclidean ? top_n::Keep::halves : top_n::Keep::nothing;
 }
 
 // The excluded items of each query, or null.
@@ -104,11 +107,11 @@ void top_n_dense(const py::object& queries, const py::object& items, index n, do
   visit_rows(items, "items", [&](const auto& x) {
     using T = std::decay_t<decltype(*x.data)>;
     const View<T> q = matrix<T>(queries, "queries");
-    const bool bytes = in_bytes(precision, q.rows, x);
+    const top_n::Keep keep = keep_for(precision, q.rows, x, m);
     std::unique_ptr<Items<T>> prepared;
     {
       const py::gil_scoped_release nogil;
-      prepared = std::make_unique<Items<T>>(x, m, bytes, threads1(n_threads));
+      prepared = std::make_unique<Items<T>>(x, m, keep, threads1(n_threads));
     }
     run(q, *prepared, {n, threshold, start, item, deny, exclude_self, n_threads}, indices, scores);
   });
@@ -159,9 +162,9 @@ class Index {
   void set(py::object rows) {
     visit_rows(rows, "items", [&](const auto& x) {
       using T = std::decay_t<decltype(*x.data)>;
-      const bool bytes = in_bytes(precision_, -1, x);
+      const top_n::Keep keep = keep_for(precision_, -1, x, metric_);
       const py::gil_scoped_release nogil;
-      items_ = std::make_unique<Items<T>>(x, metric_, bytes, n_threads_);
+      items_ = std::make_unique<Items<T>>(x, metric_, keep, n_threads_);
     });
     rows_ = std::move(rows);
   }

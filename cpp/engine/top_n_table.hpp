@@ -79,6 +79,8 @@ struct TopNKernels {
 struct TopNTable {
   TopNKernels<float> f32;
   TopNKernels<double> f64;
+  // Rows that are the upper halves of float32 values.
+  void (*top_n_halves)(const TopNRowsTask<std::uint16_t>&);
   void (*top_n)(const TopNTask&);
   void (*top_n_both)(const TopNTask&);
   // Instead of collecting: the best of each lane over the panels of several tasks, `width` values a

@@ -14,6 +14,7 @@ using top_n::Metric;
 
 namespace {
 
+constexpr top_n::Keep kKeeps[] = {top_n::Keep::nothing, top_n::Keep::halves, top_n::Keep::bytes};
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Integers: scores are exact whatever the order of additions, ties are many.
@@ -36,14 +37,15 @@ struct Found {
 };
 
 template <class T>
-void check_search(index m, index rows, index depth, index n, Metric metric, bool bytes, Edge edge) {
+void check_search(index m, index rows, index depth, index n, Metric metric, top_n::Keep keep,
+                  Edge edge) {
   About about(type_name<T>(), " queries ", m, " items ", rows, " depth ", depth, " n ", n,
-              " metric ", int(metric), bytes ? " bytes" : "");
+              " metric ", int(metric), " keep ", int(keep));
   const Rows<T> q(m, depth, depth, edge, 1, 5), x(rows, depth, depth, edge, 2, 5);
   const View<T> queries{q.memory.data(), m, depth, depth},
       view{x.memory.data(), rows, depth, depth};
   Found<T> found(m, n);
-  const top_n::Items<T> items(view, metric, bytes, 2);
+  const top_n::Items<T> items(view, metric, keep, 2);
   top_n::Options options;
   options.n = n;
   options.threshold = top_n::is_distance(metric) ? kInfinity : -kInfinity;
@@ -67,12 +69,12 @@ template <class T>
 void check_searches() {
   const index mr = isa::kernels<float>().mr;
   for (const Edge edge : kEdges)
-    for (const bool bytes : {false, true})
+    for (const auto keep : kKeeps)
       for (const Metric metric : {Metric::dot, Metric::euclidean})
         for (const index m : {index(1), index(5), index(61)})
           for (const index rows : {index(1), mr - 1, mr, 5 * mr + 1})
             for (const index depth : {index(1), index(7), index(21)})
-              check_search<T>(m, rows, depth, 3, metric, bytes, edge);
+              check_search<T>(m, rows, depth, 3, metric, keep, edge);
 }
 
 TEST(top_n, search_float32) { check_searches<float>(); }
@@ -81,8 +83,8 @@ TEST(top_n, search_float64) { check_searches<double>(); }
 // A threshold is guessed from a draw only where there are many panels.
 TEST(top_n, guessed) {
   const index mr = isa::kernels<float>().mr;
-  for (const bool bytes : {false, true})
-    check_search<float>(60, 200 * mr, 3, 5, Metric::dot, bytes, Edge::end);
+  for (const auto keep : kKeeps)
+    check_search<float>(60, 200 * mr, 3, 5, Metric::dot, keep, Edge::end);
 }
 
 TEST(top_n, self_join_is_a_search) {
@@ -91,7 +93,7 @@ TEST(top_n, self_join_is_a_search) {
   const std::vector<float> copy(x.memory.data(), x.memory.data() + rows * depth);
   const View<float> view{x.memory.data(), rows, depth, depth},
       other{copy.data(), rows, depth, depth};
-  const top_n::Items<float> items(view, Metric::cosine, false, 2);
+  const top_n::Items<float> items(view, Metric::cosine, top_n::Keep::nothing, 2);
   for (const bool exclude_self : {false, true}) {
     Found<float> joined(rows, n), searched(rows, n);
     top_n::Options options;

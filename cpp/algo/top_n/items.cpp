@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cfloat>
 #include <cmath>
+#include <cstring>
 
 #include "../../base/threads.hpp"
 #include "../../engine/rounding.hpp"
@@ -37,7 +38,7 @@ float radius_of(float squares, index depth) {
 }
 
 template <class T>
-Items<T>::Items(const View<T>& rows, Metric metric, bool bytes, int n_threads)
+Items<T>::Items(const View<T>& rows, Metric metric, Keep keep, int n_threads)
     : rows_(rows),
       metric_(metric),
       lengths_(metric == Metric::cosine || metric == Metric::angular ? rows.rows : 0),
@@ -50,7 +51,8 @@ Items<T>::Items(const View<T>& rows, Metric metric, bool bytes, int n_threads)
   if (metric == Metric::euclidean) center();
   scale_rows(n_threads);
   if (metric == Metric::euclidean) bias_rows(n_threads);
-  if (bytes) quantise(n_threads);
+  if (keep == Keep::bytes) quantise(n_threads);
+  if (keep == Keep::halves && !biased()) halve(n_threads);
 }
 
 template <class T>
@@ -153,10 +155,37 @@ void Items<T>::quantise(int n_threads) {
   for (index i = 0; i < rows_.rows; ++i) typical_radius_ += double(radius_[i]) / double(rows_.rows);
 }
 
+// Each value to the nearest that ends in sixteen zeros.
+template <class T>
+void Items<T>::halve(int n_threads) {
+  const index cols = rows_.cols, blocks = (rows_.rows + kBlock - 1) / kBlock;
+  halves_ = Buffer<std::uint16_t>(checked_product(rows_.rows, cols));
+  byte_scale_ = Buffer<float>(panels() * panel_rows(), 1.0f);
+  radius_ = Buffer<float>(panels() * panel_rows(), 0.0f);
+  threads::parallel_blocks(blocks, n_threads, [&](index b, int) {
+    Buffer<float> row(cols);
+    for (index i = b * kBlock; i < std::min(rows_.rows, (b + 1) * kBlock); ++i) {
+      scaled(i, 1, row.data());
+      double squares = 0;
+      for (index p = 0; p < cols; ++p) {
+        std::uint32_t bits;
+        std::memcpy(&bits, &row[p], 4);
+        const std::uint32_t upper = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, back = upper << 16;
+        float near;
+        std::memcpy(&near, &back, 4);
+        halves_[i * cols + p] = static_cast<std::uint16_t>(upper);
+        squares += (double(row[p]) - double(near)) * (double(row[p]) - double(near));
+      }
+      radius_[i] = radius_of(static_cast<float>(squares), cols);
+    }
+  });
+}
+
 template <class T>
 std::int64_t Items<T>::nbytes() const {
   const auto floats = factor_.size() + bias_.size() + byte_scale_.size() + radius_.size();
-  return 4 * (floats + bytes_.size()) + 8 * (lengths_.size() + shift_.size() + zeros_.size());
+  return 4 * (floats + bytes_.size()) + 2 * halves_.size() +
+         8 * (lengths_.size() + shift_.size() + zeros_.size());
 }
 
 template class Items<float>;

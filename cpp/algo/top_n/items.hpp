@@ -26,16 +26,25 @@ inline const TopNKernels<double>& leaves<double>() {
 
 inline index panel_rows() { return isa::kernels<float>().mr; }
 
+// What is kept of each row beside its scale.
+enum class Keep {
+  nothing,
+  halves,  // rows as the filter sees them, the upper halves of float32 values: half the traffic of
+           // a query
+  bytes,   // rows of bytes: a quarter of it, and of the products if the CPU multiplies bytes
+};
+
 template <class T>
 class Items {
  public:
-  Items(const View<T>& rows, Metric metric, bool bytes, int n_threads);
+  Items(const View<T>& rows, Metric metric, Keep keep, int n_threads);
 
   const View<T>& rows() const { return rows_; }
   Metric metric() const { return metric_; }
   bool unit() const { return metric_ == Metric::cosine || metric_ == Metric::angular; }
   bool biased() const { return metric_ == Metric::euclidean; }
-  bool has_bytes() const { return radius_.size() > 0; }
+  bool has_bytes() const { return bytes_.size() > 0; }
+  bool has_halves() const { return halves_.size() > 0; }
   index panels() const { return (rows_.rows + panel_rows() - 1) / panel_rows(); }
 
   const double* lengths() const { return lengths_.data(); }  // unit rows: |y|
@@ -57,8 +66,9 @@ class Items {
   // Bytes (TopNInt8Task), by panels.
   index words() const { return (rows_.cols + 3) / 4; }
   const std::int32_t* bytes(index p) const { return bytes_.data() + p * words() * panel_rows(); }
+  const std::uint16_t* halves(index row) const { return halves_.data() + row * rows_.cols; }
   const float* byte_scales() const { return byte_scale_.data(); }
-  const float* radii() const { return radius_.data(); }
+  const float* radii() const { return radius_.data(); }  // of what is kept
   double typical_radius() const { return typical_radius_; }
 
   std::int64_t nbytes() const;
@@ -68,6 +78,7 @@ class Items {
   void center();
   void bias_rows(int n_threads);
   void quantise(int n_threads);
+  void halve(int n_threads);
 
   View<T> rows_;
   Metric metric_;
@@ -78,7 +89,8 @@ class Items {
   Buffer<float> nothing_;         // cols zeros
   Buffer<float> factor_, bias_;   // rows, to whole panels
   Buffer<std::int32_t> bytes_;
-  Buffer<float> byte_scale_, radius_;
+  Buffer<std::uint16_t> halves_;
+  Buffer<float> byte_scale_, radius_;  // rows, to whole panels; with halves the scales are 1
 };
 
 // |x|, without overflow or underflow on the way; zeros: depth of them, to a multiple of 8.

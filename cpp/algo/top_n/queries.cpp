@@ -17,7 +17,8 @@ template <class T>
 Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector,
                     Filter filter, std::vector<index> ids, index lines)
     : ids_(std::move(ids)),
-      line_(filter == Filter::rows ? round_up(items.rows().cols, 16) : lines),
+      line_(filter == Filter::rows || filter == Filter::halves ? round_up(items.rows().cols, 16)
+                                                               : lines),
       words_(items.words()),
       seen_(ids_.size()) {
   const index count = this->count();
@@ -36,7 +37,8 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
   for (index j = 0; j < count; ++j) {
     seen_[static_cast<std::size_t>(j)] = selector.see(id(j));
     as_floats(queries, items, j, row.data());
-    if (filter == Filter::rows) {
+    if (filter == Filter::rows || filter == Filter::halves) {
+      if (filter == Filter::halves) seen_[static_cast<std::size_t>(j)].reach = 1 + 1e-6;
       std::copy_n(row.data(), depth, floats_.data() + j * line_);
     } else if (filter == Filter::panels) {
       float* panel = floats_.data() + j / nr * nr * line_ + j % nr;

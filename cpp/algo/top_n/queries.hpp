@@ -6,6 +6,7 @@ namespace coterie::top_n {
 
 enum class Filter {
   rows,    // float32 products with items as they lie: a few queries
+  halves,  // the same with the upper halves of items
   panels,  // float32 products with packed items
   bytes,   // products of bytes
 };

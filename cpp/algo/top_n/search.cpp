@@ -30,7 +30,7 @@ class Batch {
         lines_(items.rows().cols + (bias != nullptr ? 1 : 0)),
         mr_(panel_rows()),
         n_threads_(n_threads),
-        selector_(queries, items, options, filter == Filter::bytes),
+        selector_(queries, items, options, filter == Filter::bytes || filter == Filter::halves),
         queries_(queries, items, selector_, filter, std::move(ids), lines_),
         workers_(static_cast<std::size_t>(n_threads)) {
     for (Worker& w : workers_) {
@@ -100,6 +100,10 @@ void Batch<T>::panel(index p, const float* packed, index j0, index j1, Candidate
             queries_.starts() + j0, queries_.scales() + j0, queries_.reaches() + j0,
             items_.byte_scales() + first, items_.radii() + first, bias_ + first},
            peaks);
+  } else if (filter_ == Filter::halves) {
+    table.top_n_halves({items_.halves(first), x.cols, rows, x.cols, (x.rows - first) * x.cols,
+                        items_.byte_scales() + first, bias_ + first, queries_.lines(j0),
+                        queries_.line(), count, item, found});
   } else if (filter_ == Filter::rows) {
     leaves<T>().top_n_rows({x.row(first), x.stride, rows, x.cols, x.readable(first),
                             items_.factors() + first, bias_ + first, queries_.lines(j0),
@@ -216,14 +220,21 @@ std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
   return left;
 }
 
-// The items' biases, with the lowest of all for what is denied.
+// Biases with the lowest of all for what is denied.
 template <class T>
-Buffer<float> denied(const Items<T>& items, const std::uint8_t* deny) {
+Buffer<float> denied(const Items<T>& items, const float* biases, const std::uint8_t* deny) {
   Buffer<float> bias(items.panels() * panel_rows());
-  std::copy_n(items.biases(), bias.size(), bias.data());
+  std::copy_n(biases, bias.size(), bias.data());
   for (index i = 0; i < items.rows().rows; ++i)
     if (deny[i]) bias[i] = -FLT_MAX;
   return bias;
+}
+
+template <class T>
+Filter filter_for(const View<T>& queries, const Items<T>& items) {
+  if (items.has_bytes()) return Filter::bytes;
+  if (queries.rows > kRows) return Filter::panels;
+  return items.has_halves() ? Filter::halves : items.plain() ? Filter::rows : Filter::panels;
 }
 
 }  // namespace
@@ -233,12 +244,13 @@ void search(const View<T>& queries, const Items<T>& items, const Options& option
             Result<T> result) {
   if (joins_itself(queries, items, options)) return self_join(items, options, result);
   const index keep = std::min(options.n, items.rows().rows);
-  const bool few = queries.rows <= kRows && items.plain();
-  const Filter filter = items.has_bytes() ? Filter::bytes : few ? Filter::rows : Filter::panels;
+  const Filter filter = filter_for(queries, items);
+  // Halves stand for their rows but for a radius, which a query of length 1 adds to the score.
+  const float* biases = filter == Filter::halves ? items.radii() : items.biases();
   Buffer<float> own;
-  if (options.deny != nullptr) own = denied(items, options.deny);
+  if (options.deny != nullptr) own = denied(items, biases, options.deny);
   const float* bias = options.deny != nullptr                      ? own.data()
-                      : filter != Filter::panels || items.biased() ? items.biases()
+                      : filter != Filter::panels || items.biased() ? biases
                                                                    : nullptr;
   const index line = 4 * (queries.cols + 1),
               list = 8 * list_capacity(keep, items.rows().rows, panel_rows());

@@ -43,6 +43,7 @@ constexpr void (*kFastInt8)(const TopNInt8Task&, float*) = nullptr;
 #endif
 constexpr TopNTable kTopNTable = {{scaled<float>, exact_dot<float>, top_n_rows<float>},
                                   {scaled<double>, exact_dot<double>, top_n_rows<double>},
+                                  top_n_rows<std::uint16_t>,
                                   top_n_panel<false>,
                                   top_n_panel<true>,
                                   top_n_peaks,

@@ -12,8 +12,16 @@ COTERIE_INLINE Vec<float> as_float(const double* p) {
   return __builtin_convertvector(*reinterpret_cast<const Wide*>(p), Vec<float>);
 }
 
-constexpr index kAheadRows =
-    16;  // how far rows are fetched ahead of their use (bench: top_n, one query)
+// The upper halves of float32 values.
+COTERIE_INLINE Vec<float> as_float(const std::uint16_t* p) {
+  typedef std::uint16_t Halves
+      __attribute__((vector_size(width<float> * 2), aligned(2), may_alias));
+  return (
+      Vec<float>)(__builtin_convertvector(*reinterpret_cast<const Halves*>(p), Vec<std::int32_t>)
+                  << 16);
+}
+
+constexpr index kAheadRows = 16;  // fetched ahead of their use (bench: top_n, one query)
 
 // The products of `width` rows with one query, one a lane.
 template <class T>
