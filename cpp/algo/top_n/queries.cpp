@@ -4,6 +4,7 @@
 #include <cfloat>
 #include <cmath>
 
+#include "../../base/threads.hpp"
 #include "../../engine/rounding.hpp"
 
 namespace coterie::top_n {
@@ -15,16 +16,14 @@ float rounded_up(double value) { return std::nextafter(static_cast<float>(value)
 
 template <class T>
 Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector,
-                    Filter filter, std::vector<index> ids, index lines)
+                    Filter filter, std::vector<index> ids, index lines, int n_threads)
     : ids_(std::move(ids)),
       line_(filter == Filter::rows || filter == Filter::halves ? round_up(items.rows().cols, 16)
                                                                : lines),
       words_(items.words()),
       seen_(ids_.size()) {
   const index count = this->count();
-  const index nr = isa::kernels<float>().nr, padded = round_up(count, nr),
-              depth = items.rows().cols;
-  Buffer<float> row(round_up(std::max(lines, depth), 16), 0.0f);
+  const index padded = round_up(count, isa::kernels<float>().nr);
   zeros_ = Buffer<float>(padded, 0.0f);
   if (filter == Filter::bytes) {
     bytes_ = Buffer<std::int32_t>(checked_product(padded, words_), 0);
@@ -34,20 +33,31 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
   } else {
     floats_ = Buffer<float>(checked_product(padded, line_), 0.0f);
   }
-  for (index j = 0; j < count; ++j) {
-    seen_[static_cast<std::size_t>(j)] = selector.see(id(j));
-    as_floats(queries, items, j, row.data());
-    if (filter == Filter::rows || filter == Filter::halves) {
-      if (filter == Filter::halves) seen_[static_cast<std::size_t>(j)].reach = 1 + 1e-6;
-      std::copy_n(row.data(), depth, floats_.data() + j * line_);
-    } else if (filter == Filter::panels) {
-      float* panel = floats_.data() + j / nr * nr * line_ + j % nr;
-      if (lines > depth) row[depth] = 1;
-      for (index p = 0; p < lines; ++p) panel[p * nr] = row[p];
-    } else {
-      to_bytes(selector, j, row.data());
+  constexpr index kBlock = 64;
+  threads::parallel_blocks((count + kBlock - 1) / kBlock, n_threads, [&](index b, int) {
+    Buffer<float> row(round_up(std::max(lines, items.rows().cols), 16), 0.0f);
+    for (index j = b * kBlock; j < std::min(count, (b + 1) * kBlock); ++j) {
+      seen_[static_cast<std::size_t>(j)] = selector.see(id(j));
+      as_floats(queries, items, j, row.data());
+      if (filter == Filter::bytes)
+        to_bytes(selector, j, row.data());
+      else
+        place(filter, j, items.rows().cols, row.data());
     }
+  });
+}
+
+template <class T>
+void Queries<T>::place(Filter filter, index j, index depth, float* row) {
+  if (filter == Filter::panels) {
+    const index nr = isa::kernels<float>().nr;
+    float* panel = floats_.data() + j / nr * nr * line_ + j % nr;
+    if (line_ > depth) row[depth] = 1;
+    for (index p = 0; p < line_; ++p) panel[p * nr] = row[p];
+    return;
   }
+  if (filter == Filter::halves) seen_[static_cast<std::size_t>(j)].reach = 1 + 1e-6;
+  std::copy_n(row, depth, floats_.data() + j * line_);
 }
 
 template <class T>

@@ -31,7 +31,7 @@ class Batch {
         mr_(panel_rows()),
         n_threads_(n_threads),
         selector_(queries, items, options, filter == Filter::bytes || filter == Filter::halves),
-        queries_(queries, items, selector_, filter, std::move(ids), lines_),
+        queries_(queries, items, selector_, filter, std::move(ids), lines_, n_threads),
         workers_(static_cast<std::size_t>(n_threads)) {
     for (Worker& w : workers_) {
       w.rows = Buffer<float>(checked_product(mr_, lines_ + 1));
