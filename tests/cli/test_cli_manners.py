@@ -34,6 +34,8 @@ from command import child, kmeans, refused
         (["linkage"], "INPUT"),
         (["top-n", "x.csv"], "x.csv: No such file"),
         (["top-n"], "ITEMS"),
+        (["mlp", "x.csv"], "--target"),
+        (["mlp", "x.csv", "--target", "y"], "x.csv: No such file"),
         (["demo", "extra"], "extra"),
     ],
 )
@@ -129,7 +131,7 @@ def test_a_closed_pipe_ends_quietly(argv):
 
 
 def test_help_and_version(run):
-    for command in ([], ["kmeans"], ["gmm"], ["linkage"], ["top-n"], ["demo"], ["info"]):
+    for command in ([], ["kmeans"], ["gmm"], ["linkage"], ["top-n"], ["mlp"], ["demo"], ["info"]):
         code, out, err = run(*command, "--help")
         assert (code, err) == (0, "")
         assert out.startswith("usage: coterie")
@@ -171,6 +173,7 @@ def test_any_terminal_encoding(tmp_path, encoding):
         "gmm --n-components 2",
         "gmm --n-components 1:3",
         "top-n --metric dot",
+        "mlp --target y --learning-rate 0.1 --max-iter 5000",
     ],
 )
 def test_progress_goes_to_a_terminal_only(two, rich, argv):

@@ -40,6 +40,7 @@ __all__ = [
     "say",
     "spread",
     "starts",
+    "what_was_found",
 ]
 
 J = TypeVar("J", bound="Job")
@@ -127,11 +128,16 @@ def load(job: Job, progress: Progress) -> tuple[Table, Prepared, list[str]]:
     table = read_table(job.input, header=job.header)
     prepared = prepare(table, job.features, job.scale, job.missing)
     table.columns.clear()  # the matrix holds their values now
+    return table, prepared, what_was_found(table, prepared, "clustering")
+
+
+def what_was_found(table: Table, prepared: Prepared, purpose: str) -> list[str]:
+    """Return what is to be said of an input and of the matrix that was made of it."""
     notices = table.notices + prepared.notices
     if prepared.constant:
         shown = some([short(name) for name in prepared.constant])
-        notices.append(f"the same value in every row, no help in clustering: {shown}")
-    return table, prepared, notices
+        notices.append(f"the same value in every row, no help in {purpose}: {shown}")
+    return notices
 
 
 @contextmanager

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from coterie.cli.job import Job, check_out, facts, fitting, free_names, say, spread
+from coterie.cli.job import (
+    Job,
+    check_out,
+    facts,
+    fitting,
+    free_names,
+    say,
+    spread,
+    what_was_found,
+)
 from coterie.cli.mlp_target import Target, read_target, without
 from coterie.cli.prepare import prepare
 from coterie.cli.progress import Progress
@@ -91,7 +100,7 @@ def fit_file(job: MlpJob) -> MlpReport:
         if job.features is not None and job.target in job.features:
             raise UsageError(f"--features: wanted columns beside the target, got {job.target!r}")
         prepared = prepare(without(table, job.target), job.features, job.scale, job.missing)
-        notices = table.notices + prepared.notices
+        notices = what_was_found(table, prepared, "predicting")
         table.columns.clear()  # the matrix holds their values now
         if prepared.kept is not None:
             kept = prepared.kept
