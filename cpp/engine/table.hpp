@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 
+#include "linkage_table.hpp"
+
 namespace coterie {
 
 // A block of rows against packed columns: the scores  bias_j + <x - shift, y_j>.
@@ -237,6 +239,7 @@ struct Table {
   Kernels<double> f64;
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
+  const LinkageKernels* linkage;
 };
 
 }  // namespace coterie

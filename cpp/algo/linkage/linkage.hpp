@@ -50,6 +50,12 @@ std::vector<Merge> spanning_tree(const double* condensed, index n, const Progres
 // Heights are squared for ward.
 std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric metric,
                                 int n_threads, const Progress& progress);
+// complete, average and weighted of distances of which members of clusters tell: from points while
+// clusters are many, then by a matrix of T of those that are left.
+bool by_members(const View<double>& x, Method method, PairMetric metric);
+template <class T>
+std::vector<Merge> merge_members(const View<double>& x, Method method, PairMetric metric,
+                                 int n_threads, const Progress& progress);
 // centroid, median: z complete.
 void merge_centers(const View<double>& x, Method method, int n_threads, const Progress& progress,
                    double* z);
@@ -61,6 +67,15 @@ class Square;
 template <class T, class Distances>
 std::vector<Merge> merge_matrix(Distances& distances, Method method, int n_threads,
                                 const Progress& progress);
+// From clusters: what was merged before, what they go by and their sizes, ids ascending.
+struct Start {
+  std::vector<Merge> merges;
+  std::vector<index> ids;
+  std::vector<double> sizes;
+};
+template <class T>
+std::vector<Merge> merge_matrix_from(Square<T>& distances, Start start, Method method,
+                                     int n_threads, const Progress& progress);
 template <class T>
 void merge_matrix_in_order(Square<T>& distances, Method method, const Progress& progress,
                            double* z);

@@ -57,9 +57,10 @@ constexpr Kernels<T> kernels() {
           gauge_tile<T>};
 }
 
+extern const LinkageKernels linkage_kernels;
 extern const Table table;
 constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
-                         pair_kernels(), min_plus<double>};
+                         pair_kernels(), min_plus<double>, &linkage_kernels};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA

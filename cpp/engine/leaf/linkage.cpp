@@ -1,0 +1,13 @@
+// The leaves of linkage alone, gathered into a table of their own.
+#include "near_clusters.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+extern const LinkageKernels linkage_kernels;
+const LinkageKernels linkage_kernels = {
+    {near_clusters<SqEuclidean, Farthest>, near_clusters<SqEuclidean, Mean<true>>,
+     near_clusters<Cosine, Farthest>, near_clusters<Cityblock, Farthest>,
+     near_clusters<Cityblock, Mean<false>>, near_clusters<Chebyshev, Farthest>,
+     near_clusters<Chebyshev, Mean<false>>}};
+
+}  // namespace coterie::COTERIE_ISA
