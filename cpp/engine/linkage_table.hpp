@@ -5,7 +5,7 @@
 namespace coterie {
 
 // A few clusters against many, sixteen of which stand side by side (engine/leaf/near_clusters.hpp).
-constexpr int kClusterQueries = 32;
+constexpr int kClusterQueries = 16;
 struct NearClustersTask {
   std::int64_t depth, queries, keep;  // queries <= kClusterQueries
   std::int64_t members;               // of all queries

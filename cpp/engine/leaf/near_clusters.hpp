@@ -82,7 +82,7 @@ struct Mean {
 // By query and bucket, which takes each kBuckets-th group and one lane of it: the least value, whose
 // it is, and the least value but one. Without branches, and the few least of all values seldom share
 // a bucket: all below the least of the second values are told.
-constexpr int kBuckets = 8;
+constexpr int kBuckets = 4;
 typedef std::int32_t IntPart __attribute__((vector_size(width<double> * 4)));
 typedef std::int32_t IntPartUnaligned
     __attribute__((vector_size(width<double> * 4), aligned(4), may_alias));
@@ -110,20 +110,32 @@ struct Buckets {
   }
   // The list of a query, ascending; returns what is not in it is at least.
   float list(const NearClustersTask& t, float* distance, index* nearest) const {
-    float beyond = __builtin_inff();
-    for (int b = 0; b < kBuckets * kPanelPoints; ++b)
-      beyond = second[b] < beyond ? second[b] : beyond;
-    index count = 0;
-    for (int b = 0; b < kBuckets * kPanelPoints; ++b) {
-      if (!(least[b] < beyond)) continue;
-      if (count == t.keep) beyond = least[b] < distance[count - 1] ? distance[--count] : least[b];
-      if (count == t.keep) continue;
-      index to = count++;
-      for (; to > 0 && distance[to - 1] > least[b]; --to)
-        distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
-      distance[to] = least[b], nearest[to] = t.slots[group[b] * kPanelPoints + b % kPanelPoints];
+    constexpr int size = kBuckets * kPanelPoints;
+    float low[kPanelPoints], beyond = __builtin_inff();
+    for (int l = 0; l < kPanelPoints; ++l) low[l] = beyond;
+    for (int b = 0; b < size; b += kPanelPoints)
+      for (int l = 0; l < kPanelPoints; ++l) low[l] = second[b + l] < low[l] ? second[b + l] : low[l];
+    for (int l = 0; l < kPanelPoints; ++l) beyond = low[l] < beyond ? low[l] : beyond;
+    int listed[size], all = 0;
+    for (int b = 0; b < size; ++b) {
+      listed[all] = b;
+      all += least[b] < beyond;
     }
-    for (; count > 0 && !(distance[count - 1] < beyond); --count) nearest[count - 1] = -1;
+    index count = 0;
+    for (int i = 0; i < all; ++i) {
+      const float v = least[listed[i]];
+      if (count == t.keep) {  // the farthest is dropped
+        const float last = distance[count - 1];
+        beyond = v < last ? last : v < beyond ? v : beyond;
+        if (!(v < last)) continue;
+        --count;
+      }
+      index to = count++;
+      for (; to > 0 && distance[to - 1] > v; --to)
+        distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
+      distance[to] = v;
+      nearest[to] = t.slots[group[listed[i]] * kPanelPoints + listed[i] % kPanelPoints];
+    }
     return beyond;
   }
 };
