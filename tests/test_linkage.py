@@ -104,9 +104,11 @@ def test_many_rows_are_scipys(method, metric, n, d):
     if metric == "cosine" and d == 1:
         pytest.skip("all directions are alike")
     X = crowds(n, d)
-    Z, wanted = linkage(X, method, metric, memory="matrix"), scipy.linkage(X, method, metric)
-    np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
-    np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-10, atol=1e-13)
+    wanted = scipy.linkage(X, method, metric)
+    for memory in ("matrix", "auto"):
+        Z = linkage(X, method, metric, memory=memory)
+        np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+        np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("method", ["complete", "average", "weighted"])
@@ -118,6 +120,16 @@ def test_many_rows_that_tie(method, step):
     square = square_of(pdist(X), 700)
     assert_minimal(linkage(X, method), square, method)
     assert_minimal(linkage(X, method, dtype=np.float32), square, method, slack=2.0**32)
+
+
+@pytest.mark.parametrize("method", ["average", "weighted"])
+def test_many_directions_that_tie(method):
+    """Rows of few directions, some nearly alike."""
+    X = np.random.default_rng(4).integers(1, 5, size=(700, 2)) * 1.0
+    X[::3] *= 1 + 1e-9
+    X[::7, 0] += 1e-9
+    square = square_of(pdist(X, "cosine"), 700)
+    assert_minimal(linkage(X, method, "cosine"), square, method, slack=1024)
 
 
 @pytest.mark.parametrize("method", ["complete", "average", "weighted"])

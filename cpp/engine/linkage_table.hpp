@@ -36,8 +36,20 @@ enum class ClusterMetric {
 };
 constexpr int kClusterMetrics = 7;
 
+// A few points against many (engine/leaf/near_means.hpp).
+struct NearMeansTask {
+  std::int64_t depth, queries, keep, count;  // queries <= kClusterQueries; count of the many
+  const float* x;                            // queries x depth
+  const std::int64_t* self;                  // of each query: the point that does not count
+  const float* panels;                       // ceil(count / 16) of depth x 16
+  float* distance;                           // the rest as above
+  std::int64_t* nearest;
+  float* beyond;
+};
+
 struct LinkageKernels {
   void (*near_clusters[kClusterMetrics])(const NearClustersTask&);
+  void (*near_means)(const NearMeansTask&);
 };
 
 }  // namespace coterie

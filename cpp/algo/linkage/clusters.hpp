@@ -31,6 +31,7 @@ class Clusters {
     slots_ = into_ = ids_;
   }
 
+  Form form() const { return form_; }
   index count() const { return points_.count; }
   index depth() const { return points_.depth; }
   index id(index slot) const { return ids_[slot]; }

@@ -86,41 +86,13 @@ class Searched : public Members {
     task.distance = distance.data();
     task.nearest = nearest.data();
     isa::table().linkage->near_clusters[static_cast<int>(filter_of(method, metric))](task);
-    for (index q = 0; q < queries; ++q)
-      decide(slots[q], distance.data() + q * kKeep, nearest.data() + q * kKeep, beyond[q], found);
-  }
-
-  // The nearest of those that may be it, by what the filter lists.
-  template <class F>
-  void decide(index i, const float* filtered, const index* listed, float beyond,
-              const F& found) const {
-    const double error = static_cast<double>(size(i) + 16) * 0x1p-23,
-                 lost = metric == PairMetric::cosine ? kFloor + rounding(depth() + 8) : kFloor;
-    const auto least = [&](float v) { return (double(v) - lost) / (1 + error); };
-    const index all = std::find(listed, listed + kKeep, -1) - listed;
-    Found f{std::numeric_limits<double>::infinity(), -1, listed, all, least(beyond)};
-    const double most = all > 0 ? (double(filtered[0]) + lost) / (1 - error) : f.beyond;
-    index n = 0;
-    while (n < all && least(filtered[n]) <= most) ++n;
-    if (f.beyond > most)
-      take_nearest(i, listed, n, f);
-    else
-      for (index first = 0; first < count(); first += kKeep) {
-        index slots[kKeep];
-        n = 0;
-        for (index s = first; s < std::min(count(), first + kKeep); ++s)
-          if (s != i) slots[n++] = s;
-        take_nearest(i, slots, n, f);
-      }
-    found(i, f);
-  }
-
-  void take_nearest(index i, const index* slots, index n, Found& f) const {
-    double d[kKeep];
-    distances(i, slots, n, d);
-    for (index c = 0; c < n; ++c)
-      if (d[c] < f.distance || (d[c] == f.distance && slots[c] < f.nearest))
-        f.distance = d[c], f.nearest = slots[c];
+    for (index q = 0; q < queries; ++q) {
+      const index i = slots[q];
+      const double error = static_cast<double>(size(i) + 16) * 0x1p-23,
+                   lost = metric == PairMetric::cosine ? kFloor + rounding(depth() + 8) : kFloor;
+      found(i, decide(*this, i, distance.data() + q * kKeep, nearest.data() + q * kKeep, kKeep,
+                      beyond[q], error, lost));
+    }
   }
 };
 

@@ -1,6 +1,7 @@
 // Reducible methods with a closed form, from points: a cluster is its mean, and its nearest are
 // found among panels of means.
 #include "../../base/threads.hpp"
+#include "../../engine/linkage_table.hpp"
 #include "clusters.hpp"
 #include "linkage.hpp"
 #include "list_rounds.hpp"
@@ -8,14 +9,19 @@
 namespace coterie::linkage {
 namespace {
 
-constexpr index kQueries = 64;  // searches that share a pass over the points
-constexpr index kKeep = 6;      // neighbours a search lists (bench: linkage, ward)
-constexpr index kFew = 200000;  // values of x below which lists cost more than they save
+constexpr index kQueries = 64;     // searches that share a pass over the points
+constexpr index kKeep = 6;         // neighbours a search lists (bench: linkage, ward)
+constexpr index kKeepCosine = 12;  // the same (bench: linkage, cosine average)
+constexpr index kMany = 256;       // searches for which a filter in float32 is worth its panels
+constexpr index kFew = 200000;     // values of x below which lists cost more than they save
 
 class Means : public Clusters {
  public:
   Means(const View<double>& x, Form form, bool halves)
-      : Clusters(x, form, halves), keep(x.rows * x.cols < kFew ? 1 : kKeep) {}
+      : Clusters(x, form, halves),
+        keep(form == Form::cosine     ? kKeepCosine
+             : x.rows * x.cols < kFew ? 1
+                                      : kKeep) {}
 
   void distances(index i, const index* slots, index count, double* out) const {
     for (index c = 0; c < count; ++c) out[c] = distance(i, slots[c]);
@@ -25,6 +31,7 @@ class Means : public Clusters {
   void search(const std::vector<index>& slots, int n_threads, const F& found) const {
     const index all = static_cast<index>(slots.size());
     const double work = double(all) * double(count()) * double(depth()) / 4;
+    if (form() == Form::cosine && all >= kMany) return search_filtered(slots, n_threads, found);
     threads::parallel_blocks(
         (all + kQueries - 1) / kQueries, threads::worth(work, n_threads), [&](index b, int) {
           search_block(slots.data() + b * kQueries, std::min(kQueries, all - b * kQueries), found);
@@ -63,6 +70,40 @@ class Means : public Clusters {
       const index* at = nearest.data() + q * keep;
       found(slots[q], {d[0], at[0], at, std::find(at, at + keep, -1) - at, d[keep - 1]});
     }
+  }
+
+  // Cosines through a filter in float32.
+  template <class F>
+  void search_filtered(const std::vector<index>& slots, int n_threads, const F& found) const {
+    constexpr index block = kClusterQueries, points = 4 * kPanel;
+    const index all = static_cast<index>(slots.size());
+    Buffer<float> panels(checked_product(whole_panels(count()), depth()));
+    threads::parallel_blocks((count() + points - 1) / points, n_threads, [&](index b, int) {
+      const index end = std::min(count(), (b + 1) * points);
+      for (index i = b * points; i < end; ++i) {
+        float* to = panels.data() + i / kPanel * kPanel * depth() + i % kPanel;
+        for (index f = 0; f < depth(); ++f) to[f * kPanel] = static_cast<float>(mean(i)[f]);
+      }
+      for (index i = end; i < whole_panels(end); ++i)
+        for (index f = 0; f < depth(); ++f)
+          panels[i / kPanel * kPanel * depth() + f * kPanel + i % kPanel] = 0;
+    });
+    const double error = static_cast<double>(depth() + 8) * 0x1p-23;
+    threads::parallel_blocks((all + block - 1) / block, n_threads, [&](index b, int) {
+      const index* own = slots.data() + b * block;
+      const index queries = std::min(block, all - b * block);
+      std::vector<float> x(queries * depth()), distance(queries * keep), beyond(queries);
+      std::vector<index> nearest(queries * keep, -1);
+      for (index q = 0; q < queries; ++q)
+        std::transform(mean(own[q]), mean(own[q]) + depth(), x.data() + q * depth(),
+                       [](double v) { return static_cast<float>(v); });
+      isa::table().linkage->near_means({depth(), queries, keep, count(), x.data(), own,
+                                        panels.data(), distance.data(), nearest.data(),
+                                        beyond.data()});
+      for (index q = 0; q < queries; ++q)
+        found(own[q], decide(*this, own[q], distance.data() + q * keep, nearest.data() + q * keep,
+                             keep, beyond[q], 0, error));
+    });
   }
 
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();

@@ -1,5 +1,6 @@
 // The leaves of linkage alone, gathered into a table of their own.
 #include "near_clusters.hpp"
+#include "near_means.hpp"
 
 namespace coterie::COTERIE_ISA {
 
@@ -8,6 +9,7 @@ const LinkageKernels linkage_kernels = {
     {near_clusters<SqEuclidean, Farthest>, near_clusters<SqEuclidean, Mean<true>>,
      near_clusters<Cosine, Farthest>, near_clusters<Cityblock, Farthest>,
      near_clusters<Cityblock, Mean<false>>, near_clusters<Chebyshev, Farthest>,
-     near_clusters<Chebyshev, Mean<false>>}};
+     near_clusters<Chebyshev, Mean<false>>},
+    near_means};
 
 }  // namespace coterie::COTERIE_ISA
