@@ -17,6 +17,7 @@ class Case:
     iterations: int
     goal: float  # how many times faster than the best rival we mean to be
     repeat: int = 1  # runs that are timed together
+    agree: float = 0.01  # by what share answers may differ: starts may part at a near tie
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,20 @@ class LinkageCase(Case):
     method: str = "single"
     metric: str = "euclidean"
     scipy: float = 0  # 0: SciPy cannot
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchCase(Case):
+    """The k best by cosine among n items, of `queries` vectors or, 0, of the items themselves.
+
+    `goal` is that of float products, `auto` that of the best way; with `entries`, rows are sparse.
+    """
+
+    queries: int = 0
+    auto: float
+    entries: int = 0
+    skew: float = 1  # of columns: how much more the first are used; 1: all alike
+    agree: float = 1e-4
 
 
 KMEANS = [
@@ -76,11 +91,28 @@ LINKAGE += [
         "cosine average, 20,000", 20_000, 128, 20, "float64", 0, 8, 1, "average", "cosine", 20
     ),
 ]
-ALL = KMEANS + SEEDING + MIXTURES + LINKAGE
+SEARCH = [
+    SearchCase(f"{name}, n={k}", n, d, k, "float32", 0, goal, repeat, queries=m, auto=auto)
+    for name, m, n, d, k, goal, auto, repeat in (
+        ("4,000 queries", 4000, 100_000, 128, 10, 1.6, 2.5, 1),
+        ("2,000 deep queries", 2000, 50_000, 384, 10, 1.3, 2.5, 1),
+        ("4,000 narrow queries", 4000, 100_000, 32, 10, 4, 4, 1),
+        ("2,000 queries", 2000, 100_000, 64, 100, 4, 4, 1),
+        ("1 query", 1, 1_000_000, 64, 10, 1.8, 4, 5),
+        ("self-join", 0, 30_000, 128, 10, 2.5, 2.5, 1),
+    )
+]
+SEARCH += [
+    SearchCase(name, 100_000, 20_000, 20, "float32", 0, 2, auto=2, entries=2_000_000, skew=skew)
+    for name, skew in (("sparse self-join", 1), ("sparse self-join, skewed", 3))
+]
+ALL = KMEANS + SEEDING + MIXTURES + LINKAGE + SEARCH
 
 
 def data(case, shrink=1):
     """Rows around k centres, spread so that clusters overlap, and k of the rows to start from."""
+    if isinstance(case, SearchCase):
+        return vectors(case, shrink)
     rng = np.random.default_rng(0)
     n = max(case.n // shrink, 2 * case.k) if shrink > 1 else case.n
     centers = 2 * rng.normal(size=(case.k, case.d))
@@ -90,3 +122,21 @@ def data(case, shrink=1):
         which = rng.integers(0, case.k, X[rows].shape[0])
         X[rows] = centers[which] + rng.normal(size=X[rows].shape)
     return X, X[rng.choice(n, case.k, replace=False)].copy()
+
+
+def vectors(case, shrink=1):
+    """Items and queries without structure, dense or sparse; None for queries: the items."""
+    rng = np.random.default_rng(0)
+    n = max(case.n // shrink, 2 * case.k)
+    if case.entries:
+        from scipy.sparse import csr_matrix
+
+        size = case.entries * n // case.n
+        rows = np.sort(rng.integers(0, n, size))
+        columns = (case.d * rng.uniform(size=size) ** case.skew).astype(np.int32)
+        values = rng.uniform(0.5, 5, size).astype(case.dtype)
+        items = csr_matrix((values, (rows, columns)), shape=(n, case.d))
+        return items, None
+    items = rng.standard_normal((n, case.d), dtype=case.dtype)
+    m = max(1, case.queries // shrink)
+    return items, rng.standard_normal((m, case.d), dtype=case.dtype) if case.queries else None

@@ -28,7 +28,7 @@ for _ in sys.stdin:
     for _ in range(case.repeat):
         answer = run()
     seconds = (time.perf_counter() - begin) / case.repeat
-    print(json.dumps([seconds, answer / len(X)]), flush=True)
+    print(json.dumps([seconds, answer / X.shape[0]]), flush=True)
 """
 
 

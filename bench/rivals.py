@@ -6,6 +6,9 @@ Every library gets the same start, the same iterations, `tol` 0 and the same num
 
 import importlib.util
 
+from searches import SEARCH as SEARCH
+from searches import SPARSE
+
 
 def _sklearn_like(module, X, start, case, threads):
     KMeans = importlib.import_module(module).KMeans
@@ -187,6 +190,11 @@ MODULES = {
     "fastcluster_vector": "fastcluster",
     "hdbscan": "hdbscan",
     "fast_hdbscan": "fast_hdbscan",
+    "torch": "torch",
+    "numpy": "numpy",
+    "sklearn_cosine": "sklearn",
+    "sparse_dot_topn": "sparse_dot_topn",
+    "implicit": "implicit",
 }
 LLOYD = {"coterie": coterie, "sklearn": sklearn, "sklearnex": sklearnex, "faiss": faiss}
 PLUS_PLUS = {"coterie": coterie_seeding, "sklearn": sklearn_seeding}
@@ -204,13 +212,15 @@ LINKAGE = {
 
 def installed(name):
     """Tell whether the library behind a contender can be imported."""
-    return name == "coterie" or importlib.util.find_spec(MODULES[name]) is not None
+    return name.startswith("coterie") or importlib.util.find_spec(MODULES[name]) is not None
 
 
 def takes(name, case):
     """Tell whether a contender is there and can do this job in memory and minutes."""
     able = True
-    if name == "daal4py":  # full covariances
+    if hasattr(case, "entries"):
+        able = (name in SPARSE) if case.entries else name not in SPARSE or name == "coterie"
+    elif name == "daal4py":  # full covariances
         able = case.iterations > 0 and case.covariance_type == "full"
     elif name == "scipy":
         able = case.scipy > 0

@@ -5,7 +5,7 @@ import json
 import warnings
 
 import numpy as np
-from coterie import KMeans, kmeans_assign, kmeans_plus_plus
+from coterie import CosineIndex, KMeans, cosine_top_n, kmeans_assign, kmeans_plus_plus
 from coterie.hierarchy import linkage
 from rows import blobs
 
@@ -50,8 +50,23 @@ def digests():
         for start in ("k-means++", "k-means||", "random"):
             fit = KMeans(12, init=start, n_init=2, random_state=0).fit(blobs(3000, 4, 12, 0, dtype))
             found[f"{np.dtype(dtype)} {start}"] = bits(fit)
-        found |= sparse(dtype)
+        found |= sparse(dtype) | top_n(dtype)
     return found | trees()
+
+
+def top_n(dtype):
+    """Digests of the most similar items: every score, both precisions, a self-join, an index."""
+    found = {}
+    for n, d in ((900, 5), (700, 64), (300, 300)):
+        X = real(n, d, dtype) - dtype(7)
+        for metric in ("cosine", "dot", "euclidean", "angular"):
+            for precision in ("float", "certified-int8"):
+                name = f"{np.dtype(dtype)} {metric} {n}x{d} {precision}"
+                search = CosineIndex(X[50:], metric=metric, precision=precision).search
+                found[name] = digest(*search(X[:50]), *search(X[0], 30))
+                options = {"metric": metric, "precision": precision, "exclude_self": True}
+                found[name + " itself"] = digest(*cosine_top_n(X, **options))
+    return found
 
 
 def trees():
@@ -73,8 +88,10 @@ def sparse(dtype):
     except ImportError:
         return {}
     X = real(2000, 40, dtype) * (np.random.default_rng(0).uniform(size=(2000, 40)) < 0.2)
-    fit = KMeans(10, random_state=0, max_iter=5).fit(csr_array(X.astype(dtype)))
-    return {f"{np.dtype(dtype)} sparse": bits(fit)}
+    X = csr_array(X.astype(dtype))
+    fit = KMeans(10, random_state=0, max_iter=5).fit(X)
+    near = cosine_top_n(X, n=20)
+    return {f"{np.dtype(dtype)} sparse": bits(fit), f"{np.dtype(dtype)} sparse near": digest(*near)}
 
 
 if __name__ == "__main__":

@@ -266,15 +266,20 @@ def test_public_names():
         "AgglomerativeClustering",
         "BayesianGaussianMixture",
         "BisectingKMeans",
+        "CosineIndex",
         "Diana",
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
+        "NearestNeighbors",
+        "TopN",
         "__version__",
+        "cosine_top_n",
         "kmeans_assign",
         "kmeans_plus_plus",
         "select_n_components",
         "show_config",
+        "similarity",
     ]
     for name in set(coterie.__all__) - {"__version__"}:
         assert getattr(coterie, name).__doc__
@@ -291,10 +296,13 @@ def test_public_names():
         "coterie.anomaly",
         "coterie.bayesian_gmm",
         "coterie.bisecting",
+        "coterie.cosine_index",
         "coterie.diana",
         "coterie.gmm",
         "coterie.kmeans",
+        "coterie.neighbors",
         "coterie.selection",
+        "coterie.top_n",
     ],
 )
 def test_examples_in_docstrings(module):

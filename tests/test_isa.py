@@ -13,6 +13,7 @@ OTHERS = [isa for isa in ISAS if isa != _core.config()["isa"]]  # its own tests 
 ELSEWHERE = {"avx1024", "AVX2", "odd,baseline", " ", "avx2", "avx512", "neon"} - set(ISAS)
 KERNELS = [
     "test_bad_input.py",
+    "test_cosine_index.py",
     "test_engine.py",
     "test_gmm.py",
     "test_gmm_invariance.py",
@@ -21,6 +22,8 @@ KERNELS = [
     "test_kmeans_sparse.py",
     "test_kmeans_start.py",
     "test_tiny.py",
+    "test_top_n.py",
+    "test_top_n_input.py",
 ]
 
 

@@ -171,3 +171,19 @@ def likely_bound(n_terms, size, dtype):
     kernels have many, it is hardly ever approached.
     """
     return 4 * np.sqrt(n_terms) * np.finfo(dtype).eps * np.max(np.abs(size))
+
+
+def rank_bound(queries, items, metric):
+    """Bound on a difference between two scores of each pair, formed in float64, (m, n).
+
+    Cosines: d roundings of products, d of their sum and, by Cauchy and Schwarz, nothing above the
+    norms' product; d + 1 in each norm, half of them left by the root; three to multiply and divide.
+    Squared distances: two for each difference and square, d for the sum, one for the root.
+    """
+    a, b = (np.asarray(x, dtype=np.float64) for x in (queries, items))
+    d = a.shape[1]
+    if metric == "dot":
+        return product_bound(a, b.T, np.float64)
+    if metric == "euclidean":
+        return 2 * (d + 4) * EPS * ((a[:, None] - b) ** 2).sum(axis=2)
+    return np.full((len(a), len(b)), 2 * (3 * d + 6) * EPS)

@@ -3,6 +3,10 @@
 #include <cstdlib>
 
 #include "../base/check.hpp"
+#include "top_n_table.hpp"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 // COTERIE_ISAS is the registry of CMakeLists.txt: X(name) for every table compiled, worst first.
 #define X(name)               \
@@ -39,6 +43,16 @@ bool runs_here([[maybe_unused]] const std::string& name) {
   return true;
 }
 
+// AVX512-VNNI, or AVX-VNNI, which compilers of 2021 cannot name.
+bool cpu_multiplies_bytes([[maybe_unused]] const std::string& name) {
+#if defined(__x86_64__)
+  if (name == "avx512") return __builtin_cpu_supports("avx512vnni");
+  unsigned a, b, c, d;
+  if (name == "avx2") return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+#endif
+  return false;
+}
+
 const Table& choose() {
   const char* wish = std::getenv("COTERIE_ISA");
   const Table* best = nullptr;
@@ -61,6 +75,11 @@ const Table& choose() {
 const Table& table() {
   static const Table& chosen = choose();
   return chosen;
+}
+
+bool has_byte_dot() {
+  static const bool has = table().top_n->top_n_int8_dot != nullptr && cpu_multiplies_bytes(table().name);
+  return has;
 }
 
 std::vector<std::string> compiled() {

@@ -11,6 +11,9 @@ namespace coterie::isa {
 // unknown or that this CPU cannot run.
 const Table& table();
 
+// Does this CPU have the byte dot product that the table's kernels for it want?
+bool has_byte_dot();
+
 std::vector<std::string> compiled();   // all tables in this build
 std::vector<std::string> supported();  // those this CPU can run, worst first; the last is the default
 

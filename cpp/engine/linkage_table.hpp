@@ -47,7 +47,7 @@ struct NearMeansTask {
   float* beyond;
 };
 
-struct LinkageKernels {
+struct LinkageTable {
   void (*near_clusters[kClusterMetrics])(const NearClustersTask&);
   void (*near_means)(const NearMeansTask&);
 };

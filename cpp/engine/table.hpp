@@ -233,13 +233,18 @@ struct Kernels {
   T (*gauge_tile)(std::int64_t loops, const T* x, const T* y, std::int64_t depth);
 };
 
+struct SparseTable;  // engine/sparse_table.hpp
+struct TopNTable;  // engine/top_n_table.hpp
+
 struct Table {
   const char* name;
   Kernels<float> f32;
   Kernels<double> f64;
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
-  const LinkageKernels* linkage;
+  const LinkageTable* linkage;
+  const TopNTable* top_n;
+  const SparseTable* sparse;
 };
 
 }  // namespace coterie

@@ -23,24 +23,32 @@ from coterie.agglomerative import AgglomerativeClustering
 from coterie.anomaly import GaussianAnomalyDetector
 from coterie.bayesian_gmm import BayesianGaussianMixture
 from coterie.bisecting import BisectingKMeans
+from coterie.cosine_index import CosineIndex
 from coterie.diana import Diana
 from coterie.gmm import GaussianMixture
 from coterie.kmeans import KMeans, kmeans_assign
+from coterie.neighbors import NearestNeighbors
 from coterie.selection import select_n_components
+from coterie.top_n import TopN, cosine_top_n, similarity
 
 __all__ = [
     "AgglomerativeClustering",
     "BayesianGaussianMixture",
     "BisectingKMeans",
+    "CosineIndex",
     "Diana",
     "GaussianAnomalyDetector",
     "GaussianMixture",
     "KMeans",
+    "NearestNeighbors",
+    "TopN",
     "__version__",
+    "cosine_top_n",
     "kmeans_assign",
     "kmeans_plus_plus",
     "select_n_components",
     "show_config",
+    "similarity",
 ]
 
 __version__: str = _core.config()["version"]

@@ -255,3 +255,96 @@ def linkage_condensed(
     n_threads: int,
     callback: Callable[[int], object] | None,
 ) -> None: ...
+def top_n_dense(
+    queries: Floats,
+    items: Floats,
+    n: int,
+    threshold: float,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    precision: str,
+    indices: NDArray[np.int64],
+    scores: Floats,
+    n_threads: int,
+) -> None: ...
+
+class TopNIndex:
+    """Items of a search, packed; float32 or float64."""
+
+    def __init__(self, items: Floats, metric: str, precision: str, n_threads: int) -> None: ...
+    def search(
+        self,
+        queries: Floats,
+        n: int,
+        threshold: float,
+        exclude_indptr: NDArray[np.int64] | None,
+        exclude_indices: NDArray[np.int64] | None,
+        deny: NDArray[np.uint8] | None,
+        indices: NDArray[np.int64],
+        scores: Floats,
+        n_threads: int,
+    ) -> None: ...
+    def add(self, items: Floats) -> None: ...
+    def items(self) -> Floats: ...
+    @property
+    def n_items(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+
+def similarity(a: Floats, b: Floats, metric: str, out: Floats, n_threads: int) -> None: ...
+
+# Sparse top-N: columns ascending in each row, each once; excluded items likewise.
+def top_n_csr(
+    q_data: Floats,
+    q_indices: NDArray[np.int32],
+    q_indptr: NDArray[np.int64],
+    i_data: Floats,
+    i_indices: NDArray[np.int32],
+    i_indptr: NDArray[np.int64],
+    n_columns: int,
+    n: int,
+    threshold: float | None,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    indices: NDArray[np.int64],
+    scores: Floats,
+    n_threads: int,
+) -> None: ...
+def top_n_csr_dense(
+    q_data: Floats,
+    q_indices: NDArray[np.int32],
+    q_indptr: NDArray[np.int64],
+    items: Floats,
+    n: int,
+    threshold: float | None,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    indices: NDArray[np.int64],
+    scores: Floats,
+    n_threads: int,
+) -> None: ...
+def top_n_dense_csr(
+    queries: Floats,
+    i_data: Floats,
+    i_indices: NDArray[np.int32],
+    i_indptr: NDArray[np.int64],
+    n: int,
+    threshold: float | None,
+    metric: str,
+    exclude_indptr: NDArray[np.int64] | None,
+    exclude_indices: NDArray[np.int64] | None,
+    deny: NDArray[np.uint8] | None,
+    exclude_self: bool,
+    indices: NDArray[np.int64],
+    scores: Floats,
+    n_threads: int,
+) -> None: ...

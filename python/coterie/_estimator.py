@@ -67,7 +67,7 @@ def warn(message: str, category: type[Warning]) -> None:
 class Estimator:
     """Base of the estimators: `__init__` of a subclass stores its arguments and does no more."""
 
-    _estimator_type: ClassVar[str]
+    _estimator_type: ClassVar[str | None]
     _accepts_sparse: ClassVar[bool] = False
     _defaults: ClassVar[dict[str, Any]] = {}
 

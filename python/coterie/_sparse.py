@@ -1,4 +1,7 @@
-"""SciPy's sparse matrices as rows the core can read. SciPy itself is never imported from here."""
+"""SciPy's sparse matrices as rows the core can read.
+
+SciPy itself is only imported where a result is one of its matrices.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,17 @@ def is_sparse(X: object) -> bool:
     return sparse is not None and bool(sparse.issparse(X))
 
 
+def need_sparse(what: str) -> Any:
+    """Return `scipy.sparse`; `what` names in a message what cannot do without."""
+    try:
+        from scipy import sparse
+    except ImportError:
+        raise ImportError(
+            f"{what}: wanted SciPy, which has sparse matrices; pip install 'coterie[sparse]'"
+        ) from None
+    return sparse
+
+
 class SparseRows:
     """A matrix in compressed sparse rows: the caller's arrays where their dtype and order allow it.
 
@@ -47,9 +61,10 @@ class SparseRows:
         self.matrix = matrix
         self.shape: tuple[int, int] = matrix.shape
         self.dtype: np.dtype[Any] = matrix.dtype
+        used = slice(matrix.indptr[-1])  # SciPy allows for room to spare
         self.core = _core.Csr(
-            np.ascontiguousarray(matrix.data),
-            np.ascontiguousarray(matrix.indices),
+            np.ascontiguousarray(matrix.data[used]),
+            np.ascontiguousarray(matrix.indices[used]),
             np.ascontiguousarray(matrix.indptr),
             self.shape[1],
         )

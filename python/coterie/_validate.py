@@ -101,7 +101,7 @@ def check_weights(sample_weight: object, n_samples: int) -> Weights:
     return weights
 
 
-def check_rows(X: object, name: str = "X") -> Rows:
+def check_rows(X: object, name: str = "X", least: int = 1) -> Rows:
     """Return X as rows the core can read, with as few copies as its class allows.
 
     float32 and float64 stay as they are and are not copied when columns lie side by side (any row
@@ -114,6 +114,8 @@ def check_rows(X: object, name: str = "X") -> Rows:
         The rows.
     name : str, default='X'
         What a message calls them.
+    least : {1, 0}, default=1
+        How few rows will do.
 
     Returns
     -------
@@ -125,7 +127,7 @@ def check_rows(X: object, name: str = "X") -> Rows:
     TypeError
         If the entries are not numbers.
     ValueError
-        If X is not two-dimensional, has no rows or no columns, holds complex numbers, masked
+        If X is not two-dimensional, has too few rows or no columns, holds complex numbers, masked
         entries, or integers that float64 cannot hold.
     """
     if type(X) is np.ndarray and X.ndim == 2 and (X.dtype is F32 or X.dtype is F64):
@@ -133,14 +135,14 @@ def check_rows(X: object, name: str = "X") -> Rows:
         if flags.c_contiguous and flags.aligned and X.size:
             return X
     if is_sparse(X):
-        _check_shape(cast("Any", X).shape, name)
+        _check_shape(cast("Any", X).shape, name, least)
         matrix = cast("Any", X).tocsr()
         dtype = float_dtype(matrix.dtype, name)
         _check_integers(matrix.data, name)
         return SparseRows(matrix, dtype)
     array = _array(X, name)
     dtype = float_dtype(array.dtype, name)
-    _check_shape(array.shape, name)
+    _check_shape(array.shape, name, least)
     if array.dtype == dtype and array.flags.aligned and _unit_columns(array):
         return array
     return cast("Floats", _converted(array, dtype, name))
@@ -209,6 +211,11 @@ def dense_rows(X: Rows, indices: NDArray[np.int64]) -> Floats:
     return X.dense(indices) if isinstance(X, SparseRows) else X[indices]
 
 
+def taken(X: Rows, indices: NDArray[np.int64]) -> Rows:
+    """Return the rows of X at `indices`, sparse if X is."""
+    return X.take(indices) if isinstance(X, SparseRows) else X[indices]
+
+
 def float_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     """Return the dtype in which data of `dtype` are worked on: float32 or float64."""
     if dtype.kind == "f":
@@ -244,7 +251,7 @@ def _array(X: object, name: str) -> NDArray[Any]:
     return array
 
 
-def _check_shape(shape: tuple[int, ...], name: str) -> None:
+def _check_shape(shape: tuple[int, ...], name: str, least: int) -> None:
     if len(shape) != 2:
         hint = (
             f" Reshape your data: {name}.reshape(-1, 1) if it has a single feature, "
@@ -254,8 +261,8 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
             f"{name}: wanted a 2-D array of shape (n_samples, n_features), got shape {shape}."
             f"{hint if len(shape) < 2 else ''}"
         )
-    for length, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
-        if length == 0:
+    for length, low, what in zip(shape, (least, 1), ("sample(s)", "feature(s)"), strict=True):
+        if length < low:
             raise ValueError(
                 f"{name}: wanted rows and columns, got {length} {what} (shape={shape}) "
                 "while a minimum of 1 is required."

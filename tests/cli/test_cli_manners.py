@@ -32,6 +32,8 @@ from command import child, kmeans, refused
         (["gmm", "x.csv", "--n-components", "2"], "x.csv: No such file"),
         (["linkage", "x.csv"], "x.csv: No such file"),
         (["linkage"], "INPUT"),
+        (["top-n", "x.csv"], "x.csv: No such file"),
+        (["top-n"], "ITEMS"),
         (["demo", "extra"], "extra"),
     ],
 )
@@ -127,7 +129,7 @@ def test_a_closed_pipe_ends_quietly(argv):
 
 
 def test_help_and_version(run):
-    for command in ([], ["kmeans"], ["gmm"], ["linkage"], ["demo"], ["info"]):
+    for command in ([], ["kmeans"], ["gmm"], ["linkage"], ["top-n"], ["demo"], ["info"]):
         code, out, err = run(*command, "--help")
         assert (code, err) == (0, "")
         assert out.startswith("usage: coterie")
@@ -163,7 +165,13 @@ def test_any_terminal_encoding(tmp_path, encoding):
 @pytest.mark.skipif(sys.platform != "linux", reason="a pseudo-terminal")
 @pytest.mark.parametrize("rich", [True, False])
 @pytest.mark.parametrize(
-    "argv", ["kmeans --n-clusters 2", "gmm --n-components 2", "gmm --n-components 1:3"]
+    "argv",
+    [
+        "kmeans --n-clusters 2",
+        "gmm --n-components 2",
+        "gmm --n-components 1:3",
+        "top-n --metric dot",
+    ],
 )
 def test_progress_goes_to_a_terminal_only(two, rich, argv):
     import pty

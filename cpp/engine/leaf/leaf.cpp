@@ -57,10 +57,14 @@ constexpr Kernels<T> kernels() {
           gauge_tile<T>};
 }
 
-extern const LinkageKernels linkage_kernels;
+extern const LinkageTable linkage_table;
+extern const SparseTable sparse_table;
+extern const TopNTable top_n_table;
+
 extern const Table table;
 constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
-                         pair_kernels(), min_plus<double>, &linkage_kernels};
+                         pair_kernels(), min_plus<double>,   &linkage_table,
+                         &top_n_table, &sparse_table};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA

@@ -4,8 +4,8 @@
 
 namespace coterie::COTERIE_ISA {
 
-extern const LinkageKernels linkage_kernels;
-const LinkageKernels linkage_kernels = {
+extern const LinkageTable linkage_table;
+const LinkageTable linkage_table = {
     {near_clusters<SqEuclidean, Farthest>, near_clusters<SqEuclidean, Mean<true>>,
      near_clusters<Cosine, Farthest>, near_clusters<Cityblock, Farthest>,
      near_clusters<Cityblock, Mean<false>>, near_clusters<Chebyshev, Farthest>,

@@ -261,6 +261,31 @@ COTERIE_INLINE FloatPart square_roots(FloatPart v) {
 #endif
 }
 
+// sum + the four products of unsigned (a) and signed (b) bytes of each 32-bit lane, exact. Any CPU.
+struct ByteDot {
+  COTERIE_INLINE static Vec<std::int32_t> add(Vec<std::int32_t> sum, Vec<std::int32_t> a,
+                                              Vec<std::int32_t> b) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) sum += (a >> (8 * i) & 255) * (b << (24 - 8 * i) >> 24);
+    return sum;
+  }
+};
+// By the instruction made for it, which the flags of this ISA do not name: the caller asks the CPU.
+#if defined(__x86_64__) && (COTERIE_VECTOR_BYTES == 64 || COTERIE_VECTOR_BYTES == 32)
+#define COTERIE_BYTE_DOT 1
+struct FastByteDot {
+  COTERIE_INLINE static Vec<std::int32_t> add(Vec<std::int32_t> sum, Vec<std::int32_t> a,
+                                              Vec<std::int32_t> b) {
+#if COTERIE_VECTOR_BYTES == 64
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+#else
+    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+#endif
+    return sum;
+  }
+};
+#endif
+
 // Lanes as 32-bit integers.
 template <class I>
 COTERIE_INLINE void store_int32(std::int32_t* p, I v) {

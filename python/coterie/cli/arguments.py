@@ -6,17 +6,20 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
+from coterie.cli.common import (
+    CODES,
+    COLUMNS,
+    add_columns,
+    add_common,
+    add_input,
+    add_rows,
+    add_starts,
+)
 from coterie.cli.streams import tell
-from coterie.cli.values import names, numbers, share, tolerance, whole
+from coterie.cli.values import names, number, numbers, share, tolerance, whole
 from coterie.io.errors import UsageError
 
 __all__ = ["build_parser"]
-
-CODES = "Exit codes: 0 done, 2 usage or input error, 130 interrupted."
-COLUMNS = (
-    "Columns that hold no numbers are left out with a notice. A CSV file's delimiter (comma, "
-    "semicolon or tab) is found in its first line."
-)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_kmeans(commands)
     _add_gmm(commands)
     _add_linkage(commands)
+    _add_top_n(commands)
     _add_demo(commands)
     _add_info(commands)
     return parser
@@ -57,7 +61,7 @@ def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
         epilog=f"{COLUMNS} {CODES}",
     )
     add = parser.add_argument
-    _add_input(parser)
+    add_input(parser)
     add(
         "--n-clusters",
         metavar="K",
@@ -66,8 +70,8 @@ def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="number of clusters, or a range such as 2:12: every number of it is tried, and the "
         "one at the knee of the elbow curve is kept",
     )
-    _add_columns(parser, "means and centres are reported in original units")
-    _add_starts(parser, "starts, best kept (default: 1)", 300)
+    add_columns(parser, "means and centres are reported in original units")
+    add_starts(parser, "starts, best kept (default: 1)", 300)
     add(
         "--out",
         metavar="FILE",
@@ -81,8 +85,8 @@ def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
         type=Path,
         help="write the centres to a .csv, .npy or .parquet file",
     )
-    _add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
-    _add_common(parser)
+    add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
+    add_common(parser)
     parser.set_defaults(run=_run_kmeans)
 
 
@@ -96,10 +100,10 @@ def _add_gmm(commands: argparse._SubParsersAction[_Parser]) -> None:
         "Log likelihoods and densities are those of the scaled features.",
         epilog=f"{COLUMNS} {CODES}",
     )
-    _add_input(parser)
+    add_input(parser)
     _add_mixture(parser)
-    _add_columns(parser, "means and standard deviations are reported in original units")
-    _add_starts(
+    add_columns(parser, "means and standard deviations are reported in original units")
+    add_starts(
         parser,
         "starts, best kept (default: 1); not with a range, whose numbers share their start",
         100,
@@ -113,10 +117,8 @@ def _add_gmm(commands: argparse._SubParsersAction[_Parser]) -> None:
         "(default: 0.001)",
     )
     _add_scores(parser)
-    _add_rows(
-        parser, "their new columns are empty; in .npy and .npz, labels are -1 and figures NaN"
-    )
-    _add_common(parser)
+    add_rows(parser, "their new columns are empty; in .npy and .npz, labels are -1 and figures NaN")
+    add_common(parser)
     parser.set_defaults(run=_run_gmm)
 
 
@@ -179,12 +181,12 @@ def _add_linkage(commands: argparse._SubParsersAction[_Parser]) -> None:
         "distances of the scaled features.",
         epilog=f"{COLUMNS} {CODES}",
     )
-    _add_input(parser)
+    add_input(parser)
     _add_tree(parser)
-    _add_columns(parser, "means are reported in original units")
+    add_columns(parser, "means are reported in original units")
     _add_tree_files(parser)
-    _add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
-    _add_common(parser)
+    add_rows(parser, "their cluster is empty, and -1 in .npy and .npz")
+    add_common(parser)
     parser.set_defaults(run=_run_linkage)
 
 
@@ -266,10 +268,61 @@ def _add_tree_files(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_top_n(commands: argparse._SubParsersAction[_Parser]) -> None:
+    parser = commands.add_parser(
+        "top-n",
+        allow_abbrev=False,
+        help="find the most similar rows of a file",
+        description="Find the rows of ITEMS that are most similar to each row of another file, or "
+        "of ITEMS itself: exact, ties to the first row. The files are .csv, .tsv, .npy, .npz or "
+        ".parquet; rows are counted from 0, and compared as they are.",
+        epilog=f"{COLUMNS} {CODES}",
+    )
+    add_input(parser, "ITEMS")
+    _add_search(parser)
+    add_rows(parser, "they are found by nobody, and find nothing")
+    add_common(parser)
+    parser.set_defaults(run=_run_top_n, scale="none")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--queries",
+        metavar="FILE",
+        type=Path,
+        help="find the most similar rows for the rows of this file, by the columns of ITEMS "
+        "(default: for those of ITEMS, each itself apart)",
+    )
+    add("-n", metavar="N", type=whole(1), default=10, help="rows to find (default: %(default)s)")
+    add(
+        "--metric",
+        choices=("cosine", "dot", "euclidean", "angular"),
+        default="cosine",
+        help="cosine of the angle between rows, inner product, distance, or angle as a share of "
+        "180 degrees; the least is best of the last two (default: %(default)s)",
+    )
+    add(
+        "--threshold",
+        metavar="T",
+        type=number,
+        help="find only rows of at least this similarity, or at most this distance",
+    )
+    add("--features", metavar="A,B", type=names, help="columns to use (default: all numeric)")
+    add(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="write a .csv, .tsv or .parquet file with columns 'query', 'rank', 'item' and "
+        "'score'; or a .npz file with arrays 'indices' and 'scores', queries by N, -1 and an "
+        "infinity where nothing was found; or the indices alone to a .npy file",
+    )
+
+
 def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
     about = "cluster the Palmer penguins and compare the clusters with the species"
     parser = commands.add_parser("demo", allow_abbrev=False, help=about, description=about + ".")
-    _add_common(parser)
+    add_common(parser)
     parser.set_defaults(run=_run_demo)
 
 
@@ -278,69 +331,6 @@ def _add_info(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser("info", allow_abbrev=False, help=about, description=about + ".")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_run_info)
-
-
-# ---- what several commands take
-
-
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "input",
-        metavar="INPUT",
-        type=Path,
-        help="file to read; .parquet needs pyarrow (coterie[io])",
-    )
-
-
-def _add_columns(parser: argparse.ArgumentParser, units: str) -> None:
-    parser.add_argument(
-        "--features", metavar="A,B", type=names, help="columns to use (default: all numeric)"
-    )
-    parser.add_argument(
-        "--scale",
-        choices=("standard", "none", "minmax"),
-        default="standard",
-        help="standard: mean 0 and standard deviation 1; minmax: 0 to 1; none: as it is "
-        f"(default: %(default)s); {units}",
-    )
-
-
-def _add_starts(parser: argparse.ArgumentParser, starts: str, max_iter: int) -> None:
-    parser.add_argument(
-        "--seed", metavar="N", type=whole(0, 2**32 - 1), default=0, help="random seed (default: 0)"
-    )
-    parser.add_argument("--n-init", metavar="N", type=whole(1), default=1, help=starts)
-    parser.add_argument(
-        "--max-iter",
-        metavar="N",
-        type=whole(1),
-        default=max_iter,
-        help="iterations of a start at most (default: %(default)s)",
-    )
-
-
-def _add_rows(parser: argparse.ArgumentParser, dropped: str) -> None:
-    parser.add_argument(
-        "--missing",
-        choices=("error", "drop"),
-        default="error",
-        help="rows with missing values stop the run (error, the default), or take no part (drop): "
-        f"in the output {dropped}",
-    )
-    parser.add_argument(
-        "--header",
-        choices=("auto", "yes", "no"),
-        default="auto",
-        help="whether the first line of a CSV file names the columns; auto takes a first line of "
-        "nothing but numbers for data (default: %(default)s)",
-    )
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
-    parser.add_argument(
-        "--threads", metavar="N", type=whole(1), help="threads (default: CPUs of this process)"
-    )
 
 
 # ---- commands; imported when run, so that --help stays quick
@@ -360,6 +350,12 @@ def _run_gmm(options: argparse.Namespace) -> None:
 
 def _run_linkage(options: argparse.Namespace) -> None:
     from coterie.cli.linkage import run
+
+    run(options)
+
+
+def _run_top_n(options: argparse.Namespace) -> None:
+    from coterie.cli.top_n import run
 
     run(options)
 

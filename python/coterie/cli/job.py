@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from coterie.cli.prepare import Prepared, prepare, some
+from coterie.cli.prepare import Prepared, prepare, short, some
 from coterie.cli.streams import note
 from coterie.io import READABLE, check_output, read_table
 from coterie.io.errors import InputError, UsageError
@@ -36,6 +36,7 @@ __all__ = [
     "free_name",
     "free_names",
     "load",
+    "same_file",
     "say",
     "spread",
     "starts",
@@ -95,16 +96,17 @@ def check_apart(job: Job, *outputs: tuple[str, Path | None]) -> None:
     before = [("--out", job.out)]
     for option, path in outputs:
         if path is not None:
-            if _same_file(path, job.input):
+            if same_file(path, job.input):
                 raise UsageError(f"{option} {path}: would replace the input")
             for other, taken in before:
-                twice = taken is not None and _same_file(path, taken)
+                twice = taken is not None and same_file(path, taken)
                 if twice and (path.is_file() or not path.exists()):  # /dev/null may be twice
                     raise UsageError(f"{option} {path}: is the same file as {other}")
         before.append((option, path))
 
 
-def _same_file(one: Path, other: Path) -> bool:
+def same_file(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file."""
     return os.path.realpath(one) == os.path.realpath(other)
 
 
@@ -125,7 +127,11 @@ def load(job: Job, progress: Progress) -> tuple[Table, Prepared, list[str]]:
     table = read_table(job.input, header=job.header)
     prepared = prepare(table, job.features, job.scale, job.missing)
     table.columns.clear()  # the matrix holds their values now
-    return table, prepared, table.notices + prepared.notices
+    notices = table.notices + prepared.notices
+    if prepared.constant:
+        shown = some([short(name) for name in prepared.constant])
+        notices.append(f"the same value in every row, no help in clustering: {shown}")
+    return table, prepared, notices
 
 
 @contextmanager

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from coterie.io.table import Table
 
-__all__ = ["Prepared", "choose_features", "prepare", "some"]
+__all__ = ["Prepared", "choose_features", "prepare", "short", "some"]
 
 ROWS_AT_ONCE = 4096
 
@@ -36,6 +36,8 @@ class Prepared:
         Which rows of the file those are; None for all.
     reach : ndarray
         How far the values of a column lie from its shift; 0 where nothing was scaled.
+    constant : list of str
+        Names of columns with the same value in every row.
     """
 
     X: NDArray[Any]
@@ -45,6 +47,7 @@ class Prepared:
     divide: NDArray[np.float64]
     reach: NDArray[np.float64]
     left_out: list[tuple[str, str]]
+    constant: list[str]
     notices: list[str]
 
     def original(self, scaled: NDArray[Any]) -> NDArray[np.float64]:
@@ -107,13 +110,10 @@ def prepare(table: Table, features: list[str] | None, scale: str, missing: str) 
     shift, divide, reach, constant = _moments(X, names, scale)
     bad = np.flatnonzero(~np.isfinite(shift) | ~np.isfinite(divide))
     if len(bad):
-        where = f"{table.path}, column {_short(names[bad[0]])}"
+        where = f"{table.path}, column {short(names[bad[0]])}"
         raise InputError(f"{where}: the values are too large for --scale {scale}")
-    if constant:
-        shown = some([_short(name) for name in constant])
-        notices.append(f"the same value in every row, no help in clustering: {shown}")
     Z = _scaled(X, shift, divide)
-    return Prepared(Z, names, kept, shift, divide, reach, left_out, notices)
+    return Prepared(Z, names, kept, shift, divide, reach, left_out, constant, notices)
 
 
 # ---- columns
@@ -160,7 +160,7 @@ def _describe(table: Table, name: str, why: str) -> str:
         return f"{_cut(name)} ({why})"
     # Numbers first, then text: perhaps one bad cell, so say which.
     comma = ", decimal comma?" if re.fullmatch(r"[+-]?\d+,\d+", column.example.strip()) else ""
-    return f"{_cut(name)} ({why}: {_short(column.example)} at {table.where(column.row)}{comma})"
+    return f"{_cut(name)} ({why}: {short(column.example)} at {table.where(column.row)}{comma})"
 
 
 def _find(table: Table, name: str, features: list[str]) -> int:
@@ -172,16 +172,16 @@ def _find(table: Table, name: str, features: list[str]) -> int:
         usable = [
             n for n, c in zip(table.names, table.columns, strict=True) if c.values is not None
         ]
-        valid = some([_short(n) for n in usable], 20) or "none"
+        valid = some([short(n) for n in usable], 20) or "none"
         raise UsageError(
             f"--features: {table.path} has no column {name!r}{hint}; numeric columns: {valid}"
         )
     j = table.names.index(name)
     column = table.columns[j]
     if column.values is None:
-        got = f"{_short(column.example)}" if column.example else f"a column of type {column.why}"
+        got = f"{short(column.example)}" if column.example else f"a column of type {column.why}"
         at = f", {table.where(column.row)}" if column.example else ""
-        raise InputError(f"{table.path}{at}, column {_short(name)}: wanted a number, got {got}")
+        raise InputError(f"{table.path}{at}, column {short(name)}: wanted a number, got {got}")
     return j
 
 
@@ -203,7 +203,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a name in quotes, of a long one the beginning."""
     return repr(_cut(text))
 
 
@@ -238,7 +239,7 @@ def _gaps(table: Table, X: NDArray[Any], names: list[str]) -> NDArray[np.bool_]:
         if infinite.any():
             i, j = (int(v) for v in np.argwhere(infinite)[0])
             raise InputError(
-                f"{table.path}, {table.where(rows.start + i)}, column {_short(names[j])}: "
+                f"{table.path}, {table.where(rows.start + i)}, column {short(names[j])}: "
                 f"wanted a finite number, got {X[rows][i, j]}"
             )
         gaps[rows] = ~finite.all(axis=1)
@@ -256,7 +257,7 @@ def _missing_message(
     plural = "rows have" if len(rows) > 1 else "row has"
     return (
         f"{table.path}: {len(rows)} of {len(X)} {plural} missing values ({by_column}), first at "
-        f"{table.where(int(rows[0]))}, column {_short(first)}; --missing drop leaves such rows out"
+        f"{table.where(int(rows[0]))}, column {short(first)}; --missing drop leaves such rows out"
     )
 
 

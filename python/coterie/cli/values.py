@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["names", "numbers", "share", "tolerance", "whole"]
+__all__ = ["names", "number", "numbers", "share", "tolerance", "whole"]
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
@@ -28,6 +28,17 @@ def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def number(text: str) -> float:
+    """Parse a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"wanted a number, got {text!r}")
+    return value
 
 
 def tolerance(text: str) -> float:

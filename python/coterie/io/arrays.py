@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["read_arrays"]
+__all__ = ["load_arrays", "read_arrays", "save_arrays"]
 
 # What NumPy and zipfile raise on purpose, in words for the user.
 _IN_WORDS = (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -49,7 +49,7 @@ def _read_npy(path: Path) -> Table:
 
 def _read_npz(path: Path) -> Table:
     mark = Fingerprint.take(path)
-    arrays = _load_all(path)
+    arrays = load_arrays(path)
     matrices = [name for name, array in arrays.items() if array.ndim == 2]
     lines = [name for name, array in arrays.items() if array.ndim == 1]
     found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
@@ -67,14 +67,15 @@ def _read_npz(path: Path) -> Table:
 
     def write(file: Any, new: Mapping[str, NDArray[Any]]) -> None:
         mark.check()
-        _save(file, {**arrays, **new})
+        save_arrays(file, {**arrays, **new})
 
     table = Table(path, ".npz", names, rows, columns, _where, write, matrix)
     table.taken = set(arrays)
     return table
 
 
-def _save(file: Any, arrays: dict[str, NDArray[Any]]) -> None:
+def save_arrays(file: Any, arrays: dict[str, NDArray[Any]]) -> None:
+    """Write named arrays to an open file, as .npz has them."""
     # Not numpy.savez: it takes names as keywords, and an array may be called "file".
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
@@ -111,7 +112,14 @@ def _column(array: NDArray[Any]) -> Column:
     return Column(array)
 
 
-def _load_all(path: Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a .npz file by name.
+
+    Raises
+    ------
+    InputError
+        When it is damaged or holds objects.
+    """
     # Not numpy.load: it leaves the file open when the archive is broken.
     arrays = {}
     with _parsing(path), zipfile.ZipFile(path) as archive:

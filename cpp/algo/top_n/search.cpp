@@ -1,0 +1,267 @@
+// The loops of top-N: queries in blocks against panels of items, or a few queries against shards of
+// them.
+#include <algorithm>
+#include <cfloat>
+#include <numeric>
+
+#include "../../base/threads.hpp"
+#include "queries.hpp"
+#include "search.hpp"
+
+namespace coterie::top_n {
+namespace {
+
+constexpr index kListBytes = index(24) << 20;   // lists of a batch of queries
+constexpr index kQueryBytes = index(8) << 20;   // packed queries of a batch
+constexpr index kPanelBytes = index(16) << 20;  // packed panels that the threads share
+constexpr index kBatch = 8192;                  // queries
+constexpr index kRows = 4;     // queries up to which rows are read as they lie (bench: top_n, few)
+constexpr index kSample = 16;  // one panel in so many is drawn for a guess (bench: top_n)
+constexpr index kShards = 48;  // queries up to which it is the items that are cut into shares
+
+template <class T>
+class Batch {
+ public:
+  Batch(const View<T>& queries, const Items<T>& items, const Options& options, Filter filter,
+        std::vector<index> ids, const float* bias, int n_threads)
+      : items_(items),
+        filter_(filter),
+        bias_(bias),
+        lines_(items.rows().cols + (bias != nullptr ? 1 : 0)),
+        mr_(panel_rows()),
+        n_threads_(n_threads),
+        selector_(queries, items, options, filter == Filter::bytes),
+        queries_(queries, items, selector_, filter, std::move(ids), lines_),
+        workers_(static_cast<std::size_t>(n_threads)) {
+    for (Worker& w : workers_) {
+      w.rows = Buffer<float>(checked_product(mr_, lines_ + 1));
+      w.panel = Buffer<float>(checked_product(mr_, lines_));
+      w.partial = Buffer<float>(isa::kernels<float>().tile_scratch(lines_));
+    }
+  }
+
+  void sharded(Result<T> result);
+  // The queries that are not decided yet, since their threshold was guessed too high.
+  std::vector<index> blocked(bool guessing, Result<T> result);
+
+ private:
+  struct Worker {
+    typename Selector<T>::Scratch select;
+    Buffer<float> rows, panel, partial;
+  };
+
+  index capacity() const { return list_capacity(selector_.keep(), items_.rows().rows, mr_); }
+  Lists<T> lists() const {
+    Lists<T> lists(queries_.count(), capacity(), mr_);
+    for (index j = 0; j < queries_.count(); ++j)
+      if (!queries_.seen(j).zero) lists.open(j, selector_.first_threshold(queries_.seen(j)));
+    return lists;
+  }
+  // f(block, j0, j1, worker) for blocks of queries, whole tiles.
+  template <class F>
+  void over_blocks(const F& f) {
+    const index nr = isa::kernels<float>().nr, count = queries_.count(), tasks = 16 * n_threads_;
+    const index block = round_up(std::max<index>(kShards, (count + tasks - 1) / tasks), nr);
+    threads::parallel_blocks((count + block - 1) / block, n_threads_, [&](index b, int thread) {
+      f(b * block, std::min(count, (b + 1) * block), workers_[static_cast<std::size_t>(thread)]);
+    });
+  }
+  void make_room(Lists<T>& lists, index j0, index j1, Worker& w) const {
+    lists.make_room(
+        j0, j1, [&](index j) { return queries_.id(j); },
+        [&](index j) -> const Seen& { return queries_.seen(j); }, selector_, w.select);
+  }
+  // Panel p against queries [j0, j1), j0 a whole tile; packed: where it lies, if it is packed.
+  // Found candidates go to the lists, or the best of each lane to `peaks`.
+  void panel(index p, const float* packed, index j0, index j1, CandidateLists found, float* peaks,
+             Worker& w) const;
+  void guess(Lists<T>& found);
+
+  const Items<T>& items_;
+  Filter filter_;
+  const float* bias_;
+  index lines_, mr_;
+  int n_threads_;
+  Selector<T> selector_;
+  Queries<T> queries_;
+  std::vector<Worker> workers_;
+};
+
+template <class T>
+void Batch<T>::panel(index p, const float* packed, index j0, index j1, CandidateLists found,
+                     float* peaks, Worker& w) const {
+  const TopNTable& table = *isa::table().top_n;
+  const View<T>& x = items_.rows();
+  const index first = p * mr_, rows = std::min(mr_, x.rows - first), count = j1 - j0;
+  const auto item = static_cast<std::uint32_t>(first);
+  if (filter_ == Filter::bytes) {
+    const auto kernel = isa::has_byte_dot() ? table.top_n_int8_dot : table.top_n_int8;
+    kernel({items_.bytes(p), queries_.bytes(j0), items_.words(), count, item, rows, found,
+            queries_.starts() + j0, queries_.scales() + j0, queries_.reaches() + j0,
+            items_.byte_scales() + first, items_.radii() + first, bias_ + first},
+           peaks);
+  } else if (filter_ == Filter::rows) {
+    leaves<T>().top_n_rows({x.row(first), x.stride, rows, x.cols, x.readable(first),
+                            items_.factors() + first, bias_ + first, queries_.lines(j0),
+                            queries_.line(), count, item, found});
+  } else {
+    const TopNTask task{
+        packed, queries_.lines(j0), queries_.zeros(), lines_, count, item, rows, found, {},
+        0,      w.partial.data()};
+    if (peaks != nullptr)
+      table.top_n_peaks(task, peaks);
+    else
+      table.top_n(task);
+  }
+}
+
+// Few queries: each task has its own share of the items and lists of its own, merged at the end.
+template <class T>
+void Batch<T>::sharded(Result<T> result) {
+  const index panels = items_.panels(), count = queries_.count();
+  const index most = std::max<index>(1, kListBytes / (count * capacity() * 8));
+  const index shards = std::min({panels, most, index(n_threads_) * 4});
+  std::vector<Lists<T>> found;
+  for (index s = 0; s < shards; ++s) found.push_back(lists());
+  threads::parallel_blocks(shards, n_threads_, [&](index s, int thread) {
+    Worker& w = workers_[static_cast<std::size_t>(thread)];
+    Lists<T>& mine = found[static_cast<std::size_t>(s)];
+    for (index p = panels * s / shards; p < panels * (s + 1) / shards; ++p) {
+      if (p % 64 == 0 && threads::stopped()) return;
+      if (filter_ == Filter::panels) items_.pack(p, bias_, w.rows.data(), w.panel.data());
+      make_room(mine, 0, count, w);
+      panel(p, w.panel.data(), 0, count, mine.from(0), nullptr, w);
+    }
+  });
+  std::vector<Candidate> all;
+  for (index j = 0; j < count; ++j) {
+    all.clear();
+    for (auto& lists : found) all.insert(all.end(), lists.list(j), lists.list(j) + lists.count(j));
+    selector_.finish(queries_.id(j), queries_.seen(j), all.data(), static_cast<index>(all.size()),
+                     -FLT_MAX, workers_[0].select, result);
+  }
+}
+
+// One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best
+// lies.
+template <class T>
+void Batch<T>::guess(Lists<T>& found) {
+  const index whole = items_.rows().rows / mr_, drawn = whole / kSample;
+  const double share = double(drawn * mr_) / double(items_.rows().rows);
+  const index lanes = isa::kernels<float>().width;
+  const index wanted = 4 * static_cast<index>(share * double(selector_.keep()) + 16);
+  const index groups = std::min(drawn, (wanted + lanes - 1) / lanes);
+  if (groups == 0) return;
+  Buffer<float> drawn_panels(filter_ == Filter::panels ? checked_product(drawn, mr_ * lines_) : 0);
+  if (filter_ == Filter::panels)
+    threads::parallel_blocks(drawn, n_threads_, [&](index i, int thread) {
+      items_.pack(i * kSample, bias_, workers_[static_cast<std::size_t>(thread)].rows.data(),
+                  drawn_panels.data() + i * mr_ * lines_);
+    });
+  over_blocks([&](index j0, index j1, Worker& w) {
+    const index padded = round_up(j1 - j0, isa::kernels<float>().nr), line = padded * lanes;
+    Buffer<float> peaks(groups * line, -FLT_MAX), some(groups * lanes);
+    for (index i = 0; i < drawn; ++i)
+      panel(i * kSample, drawn_panels.data() + i * mr_ * lines_, j0, j1, found.from(j0),
+            peaks.data() + i * groups / drawn * line, w);
+    for (index j = j0; j < j1; ++j) {
+      for (index g = 0; g < groups; ++g)
+        std::copy_n(peaks.data() + g * line + (j - j0) * lanes, lanes, some.data() + g * lanes);
+      if (!queries_.seen(j).zero)
+        found.open(
+            j, selector_.guess(queries_.id(j), queries_.seen(j), some.data(), some.size(), share));
+    }
+  });
+}
+
+// Many queries: panels are packed once, a stretch at a time, and every block of queries meets them
+// all.
+template <class T>
+std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
+  const index panels = items_.panels(), size = mr_ * lines_;
+  const bool pack = filter_ == Filter::panels;
+  const index stretch = pack ? std::clamp<index>(kPanelBytes / 4 / size, 1, panels) : panels;
+  Buffer<float> packed(pack ? checked_product(stretch, size) : 0);
+  Lists<T> found = lists();
+  if (guessing) guess(found);
+  std::vector<float> guessed;
+  for (index j = 0; j < queries_.count(); ++j) guessed.push_back(found.threshold(j));
+  for (index p0 = 0; p0 < panels; p0 += stretch) {
+    const index p1 = std::min(panels, p0 + stretch);
+    if (pack)
+      threads::parallel_blocks(p1 - p0, n_threads_, [&](index p, int thread) {
+        items_.pack(p0 + p, bias_, workers_[static_cast<std::size_t>(thread)].rows.data(),
+                    packed.data() + p * size);
+      });
+    over_blocks([&](index j0, index j1, Worker& w) {
+      for (index p = p0; p < p1; ++p) {
+        if (p % 64 == 0 && threads::stopped()) return;
+        make_room(found, j0, j1, w);
+        panel(p, packed.data() + (p - p0) * size, j0, j1, found.from(j0), nullptr, w);
+      }
+    });
+  }
+  std::vector<char> open(guessed.size(), 0);
+  over_blocks([&](index j0, index j1, Worker& w) {
+    for (index j = j0; j < j1; ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      const float limit = found.threshold(j) > guessed[at] ? -FLT_MAX : guessed[at];
+      open[at] = !selector_.finish(queries_.id(j), queries_.seen(j), found.list(j), found.count(j),
+                                   limit, w.select, result);
+    }
+  });
+  std::vector<index> left;
+  for (std::size_t j = 0; j < open.size(); ++j)
+    if (open[j]) left.push_back(queries_.id(static_cast<index>(j)));
+  return left;
+}
+
+// The items' biases, with the lowest of all for what is denied.
+template <class T>
+Buffer<float> denied(const Items<T>& items, const std::uint8_t* deny) {
+  Buffer<float> bias(items.panels() * panel_rows());
+  std::copy_n(items.biases(), bias.size(), bias.data());
+  for (index i = 0; i < items.rows().rows; ++i)
+    if (deny[i]) bias[i] = -FLT_MAX;
+  return bias;
+}
+
+}  // namespace
+
+template <class T>
+void search(const View<T>& queries, const Items<T>& items, const Options& options,
+            Result<T> result) {
+  if (joins_itself(queries, items, options)) return self_join(items, options, result);
+  const index keep = std::min(options.n, items.rows().rows);
+  const bool few = queries.rows <= kRows && items.plain();
+  const Filter filter = items.has_bytes() ? Filter::bytes : few ? Filter::rows : Filter::panels;
+  Buffer<float> own;
+  if (options.deny != nullptr) own = denied(items, options.deny);
+  const float* bias = options.deny != nullptr                      ? own.data()
+                      : filter != Filter::panels || items.biased() ? items.biases()
+                                                                   : nullptr;
+  const index line = 4 * (queries.cols + 1),
+              list = 8 * list_capacity(keep, items.rows().rows, panel_rows());
+  const index batch = std::max<index>(1, std::min({kBatch, kListBytes / list, kQueryBytes / line}));
+  for (index first = 0; first < queries.rows; first += batch) {
+    std::vector<index> ids(static_cast<std::size_t>(std::min(batch, queries.rows - first)));
+    std::iota(ids.begin(), ids.end(), first);
+    for (bool guessing = true; !ids.empty(); guessing = false) {
+      const double work =
+          double(ids.size()) * double(items.rows().rows) * double(queries.cols) / 16;
+      const int n_threads = threads::worth(work, options.n_threads);
+      const bool shard = index(ids.size()) <= kShards;
+      Batch<T> some(queries, items, options, filter, std::move(ids), bias, n_threads);
+      ids.clear();
+      if (shard)
+        some.sharded(result);
+      else
+        ids = some.blocked(guessing, result);
+    }
+  }
+}
+
+template void search(const View<float>&, const Items<float>&, const Options&, Result<float>);
+template void search(const View<double>&, const Items<double>&, const Options&, Result<double>);
+
+}  // namespace coterie::top_n

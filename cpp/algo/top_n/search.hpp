@@ -1,0 +1,18 @@
+// Between the loops of top-N: a search of the items for themselves has loops of its own.
+#pragma once
+#include "lists.hpp"
+
+namespace coterie::top_n {
+
+// Can the search be done by self_join?
+template <class T>
+bool joins_itself(const View<T>& queries, const Items<T>& items, const Options& options);
+
+// The items against themselves, each product computed once.
+template <class T>
+void self_join(const Items<T>& items, const Options& options, Result<T> result);
+
+index self_join_room();  // candidates a list may get between two cuts
+index self_join_capacity(index keep, index rows);
+
+}  // namespace coterie::top_n

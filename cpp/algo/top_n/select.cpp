@@ -1,0 +1,260 @@
+#include "select.hpp"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+
+#include "../../engine/rounding.hpp"
+
+namespace coterie::top_n {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kFarQuery = 1e6;  // euclidean: a query this many radii out is decided exactly
+constexpr double kByteSlack =
+    0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
+
+float rounded_down(double value) {
+  if (!(value > -double(FLT_MAX))) return -FLT_MAX;
+  return static_cast<float>(value - std::abs(value) * 0x1p-23 - 1e-44);
+}
+
+}  // namespace
+
+template <class T>
+Selector<T>::Selector(const View<T>& queries, const Items<T>& items, const Options& options,
+                      bool bytes)
+    : queries_(queries),
+      items_(items),
+      options_(options),
+      radii_(bytes ? items.radii() : nullptr),
+      keep_(std::min(options.n, items.rows().rows)) {}
+
+template <class T>
+Seen Selector<T>::see(index q) const {
+  const index depth = items_.rows().cols;
+  Seen seen;
+  if (items_.biased()) {
+    seen.scale = items_.scale();
+    seen.length =
+        seen.scale * std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.shift()));
+  } else {
+    seen.length = norm(queries_.row(q), depth, items_.zeros());
+    seen.zero = seen.length == 0;
+    seen.scale = seen.zero ? 0 : 1 / seen.length;
+  }
+  const bool in_range = std::isfinite(seen.scale) && (!items_.biased() || seen.length < kFarQuery);
+  const double size = items_.biased() ? seen.length + 0.5 : 1;
+  seen.width = 1.01 * double(depth + 16) * kUlp * size;
+  if (!items_.usable() || !in_range) seen.scale = 0, seen.width = kInfinity;
+  return seen;
+}
+
+// From |<z, q> - t t_q I| <= r |q| + |t a| r_q and |t a| <= |z| + r <= 1 + r.
+template <class T>
+void Selector<T>::widen(Seen& seen, double radius) const {
+  const double length = items_.biased() ? seen.length : 1;
+  seen.reach = (length + radius) * (1 + 1e-6);
+  if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
+}
+
+template <class T>
+double Selector<T>::filtered(const Seen& seen, double score) const {
+  switch (items_.metric()) {
+    case Metric::dot:
+      return score * items_.scale() * seen.scale;
+    case Metric::euclidean:
+      return 0.5 * (seen.length * seen.length + score * items_.scale() * items_.scale());
+    default:
+      return score;
+  }
+}
+
+template <class T>
+double Selector<T>::reported(double score) const {
+  switch (items_.metric()) {
+    case Metric::dot:
+      return score;
+    case Metric::euclidean:
+      return std::sqrt(-score);
+    case Metric::angular:
+      return std::acos(std::clamp(score, -1.0, 1.0)) / 3.14159265358979323846;
+    default:
+      return std::clamp(score, -1.0, 1.0);
+  }
+}
+
+template <class T>
+bool Selector<T>::passes(double value) const {
+  return is_distance(items_.metric()) ? value <= options_.threshold : value >= options_.threshold;
+}
+
+template <class T>
+float Selector<T>::first_threshold(const Seen& seen) const {
+  if (!std::isfinite(options_.threshold) || seen.width == kInfinity) return -FLT_MAX;
+  double score = options_.threshold;
+  if (items_.metric() == Metric::euclidean) score = -score * score;
+  if (items_.metric() == Metric::angular)
+    score = score >= 1 ? -2 : std::cos(score * 3.14159265358979323846) - 1e-12;
+  return rounded_down(filtered(seen, score) - 2 * seen.width);
+}
+
+template <class T>
+bool Selector<T>::eligible(index q, std::uint32_t item) const {
+  if (options_.exclude_self && index(item) == q) return false;
+  if (options_.deny != nullptr && options_.deny[item]) return false;
+  const auto* start = options_.exclude.start;
+  if (start == nullptr || start[q] == start[q + 1]) return true;
+  return !std::binary_search(options_.exclude.item + start[q], options_.exclude.item + start[q + 1],
+                             std::int64_t(item));
+}
+
+// Both rows brought near 1 by powers of two, which changes no bit but of what underflows.
+template <class T>
+double Selector<T>::cosine(const T* y, Scratch& s) const {
+  const index depth = items_.rows().cols;
+  const auto into = [&](std::vector<double>& to, const auto* from) {
+    double top = 0;
+    for (index p = 0; p < depth; ++p) top = std::max(top, std::abs(double(from[p])));
+    int exponent;
+    std::frexp(top, &exponent);
+    to.assign(static_cast<std::size_t>(round_up(depth, 8)), 0.0);
+    for (index p = 0; p < depth; ++p)
+      to[static_cast<std::size_t>(p)] = std::ldexp(double(from[p]), -exponent);
+  };
+  into(s.left, s.query.data());
+  into(s.right, y);
+  const auto& leaf = leaves<double>();
+  const double a = leaf.dot(s.left.data(), depth, s.left.data());
+  const double b = leaf.dot(s.right.data(), depth, s.right.data());
+  if (a == 0 || b == 0) return 0;
+  return leaf.dot(s.right.data(), depth, s.left.data()) / (std::sqrt(a) * std::sqrt(b));
+}
+
+template <class T>
+double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
+  const index depth = items_.rows().cols;
+  if (s.query_of != q) {
+    s.query.assign(static_cast<std::size_t>(round_up(depth, 8)), 0.0);
+    std::copy_n(queries_.row(q), depth, s.query.data());
+    s.query_of = q;
+    s.length = norm(queries_.row(q), depth, items_.zeros());
+  }
+  const T* y = items_.rows().row(item);
+  if (items_.biased()) return -isa::kernels<T>().distance(y, depth, s.query.data());
+  const double product = leaves<T>().dot(y, depth, s.query.data());
+  if (!items_.unit()) return std::isnan(product) ? -kInfinity : product;
+  const double length = items_.lengths()[item];
+  const auto in_range = [](double v) { return v > kTiny && v < kVast; };
+  if (in_range(length) && in_range(s.length)) return product / (s.length * length);
+  return cosine(y, s);
+}
+
+// scratch.ranked = the list with true scores, best first.
+template <class T>
+void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) const {
+  constexpr index kAhead = 8;
+  s.ranked.resize(static_cast<std::size_t>(count));
+  const index lines = std::min<index>(16, (items_.rows().cols * index(sizeof(T)) + 63) / 64);
+  for (index c = 0; c < count; ++c) {
+    if (c + kAhead < count) {
+      const char* row = reinterpret_cast<const char*>(items_.rows().row(list[c + kAhead].item));
+      for (index l = 0; l < lines; ++l) __builtin_prefetch(row + 64 * l);
+    }
+    s.ranked[static_cast<std::size_t>(c)] = {exact(q, list[c].item, s), list[c].item};
+  }
+  const auto better = [](const auto& a, const auto& b) {
+    return a.score != b.score ? a.score > b.score : a.item < b.item;
+  };
+  const auto last = s.ranked.begin() + std::min(keep_, count);
+  if (last != s.ranked.end()) std::nth_element(s.ranked.begin(), last, s.ranked.end(), better);
+  std::sort(s.ranked.begin(), last, better);
+}
+
+template <class T>
+index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, index limit,
+                       float& threshold, Scratch& s) const {
+  if (barred(q) > 0 || options_.deny != nullptr)
+    count = std::remove_if(list, list + count,
+                           [&](const Candidate& c) { return !eligible(q, c.item); }) -
+            list;
+  if (count <= keep_) return count;
+  const double reach = 2 * seen.reach;
+  s.lower.resize(static_cast<std::size_t>(count));
+  for (index c = 0; c < count; ++c)
+    s.lower[static_cast<std::size_t>(c)] =
+        radii_ == nullptr
+            ? list[c].score
+            : rounded_down(double(list[c].score) - reach * double(radii_[list[c].item]));
+  const auto nth = s.lower.begin() + (keep_ - 1);
+  std::nth_element(s.lower.begin(), nth, s.lower.end(), std::greater<float>());
+  threshold = std::max(threshold, rounded_down(double(*nth) - 2 * seen.width));
+  index kept = 0;  // without a branch: what stays is as good as random
+  for (index c = 0; c < count; ++c) {
+    list[kept] = list[c];
+    kept += list[c].score >= threshold;
+  }
+  count = kept;
+  if (count <= limit) return count;
+  rank(q, list, count, s);
+  for (index c = 0; c < keep_; ++c) {
+    const auto& r = s.ranked[static_cast<std::size_t>(c)];
+    const double score = filtered(seen, r.score);
+    list[c] = {std::abs(score) < double(FLT_MAX) ? static_cast<float>(score) : 0.0f, r.item};
+  }
+  const double last = s.ranked[static_cast<std::size_t>(keep_ - 1)].score;
+  threshold = std::max(threshold, rounded_down(filtered(seen, last) - 2 * seen.width));
+  return keep_;
+}
+
+template <class T>
+index Selector<T>::barred(index q) const {
+  const auto* start = options_.exclude.start;
+  return (options_.exclude_self ? 1 : 0) + (start == nullptr ? 0 : start[q + 1] - start[q]);
+}
+
+template <class T>
+float Selector<T>::guess(index q, const Seen& seen, float* peaks, index count, double share) const {
+  const float least = first_threshold(seen);
+  // Of the best that matter this many were drawn, and hardly ever more than `rank`.
+  const double mean = share * double(keep_ + barred(q));
+  const index rank = static_cast<index>(mean + 4 * std::sqrt(mean) + 3);
+  if (rank > count || seen.width == kInfinity) return least;
+  std::nth_element(peaks, peaks + (rank - 1), peaks + count, std::greater<float>());
+  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.typical_radius();
+  return std::max(least, rounded_down(double(peaks[rank - 1]) - most - 2 * seen.width));
+}
+
+template <class T>
+bool Selector<T>::finish(index q, const Seen& seen, Candidate* list, index count, float guessed,
+                         Scratch& s, Result<T> result) const {
+  if (seen.zero) {
+    s.ranked.clear();
+    for (index i = 0; i < items_.rows().rows && index(s.ranked.size()) < keep_; ++i)
+      if (eligible(q, std::uint32_t(i))) s.ranked.push_back({0, std::uint32_t(i)});
+  } else {
+    float threshold = -FLT_MAX;
+    count = cut(q, seen, list, count, count, threshold, s);
+    if (guessed > std::max(threshold, first_threshold(seen))) return false;
+    rank(q, list, count, s);
+  }
+  std::int64_t* items = result.items + q * options_.n;
+  T* scores = result.scores + q * options_.n;
+  index k = 0;
+  for (; k < keep_ && k < index(s.ranked.size()); ++k) {
+    const auto& best = s.ranked[static_cast<std::size_t>(k)];
+    const double value = reported(best.score);
+    if (!passes(value)) break;
+    items[k] = best.item;
+    scores[k] = static_cast<T>(value);
+  }
+  std::fill(items + k, items + options_.n, -1);
+  std::fill(scores + k, scores + options_.n,
+            static_cast<T>(is_distance(items_.metric()) ? kInfinity : -kInfinity));
+  return true;
+}
+
+template class Selector<float>;
+template class Selector<double>;
+
+}  // namespace coterie::top_n

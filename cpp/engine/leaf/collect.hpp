@@ -1,0 +1,99 @@
+// What ends a tile of top-N: scores against thresholds, the few that reach them appended to lists.
+#pragma once
+#include "../top_n_table.hpp"
+#include "tile.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+constexpr unsigned kAllLanes = (1ull << width<float>)-1;
+
+// acc[j][i]: scores of query j with the items of lane vector i. The best of each lane.
+COTERIE_INLINE Vec<float> best_lanes(const Vec<float> (&acc)[NV]) {
+  Vec<float> best = acc[0];
+#pragma GCC unroll 8
+  for (int i = 1; i < NV; ++i) best = higher(best, acc[i]);
+  return best;
+}
+
+// One bit a query: is one of its scores at the threshold?
+COTERIE_INLINE unsigned reaching(const Acc<float>& acc, const float* thresholds) {
+  unsigned hits = 0;
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j)
+    hits |= unsigned(not_at_least(best_lanes(acc[j]), broadcast(thresholds + j)) != kAllLanes) << j;
+  return hits;
+}
+
+// The best of each lane, kept over panels: `width` values a query.
+COTERIE_INLINE void raise_peaks(const Acc<float>& acc, float* peaks) {
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j) {
+    float* at = peaks + j * width<float>;
+    store(at, higher(load(at), best_lanes(acc[j])));
+  }
+}
+
+// The same for the items' own thresholds.
+COTERIE_INLINE bool any_reaches_lanes(const Acc<float>& acc, const float* thresholds) {
+  unsigned below = kAllLanes;
+#pragma GCC unroll 8
+  for (int i = 0; i < NV; ++i) {
+    Vec<float> best = acc[0][i];
+#pragma GCC unroll 16
+    for (int j = 1; j < NR; ++j) best = higher(best, acc[j][i]);
+    below &= not_at_least(best, load(thresholds + i * width<float>));
+  }
+  return below != kAllLanes;
+}
+
+// Out of registers: whatever reads single lanes works on this copy.
+struct Spilled {
+  float score[NR][MR<float>];
+};
+COTERIE_INLINE void spill(const Acc<float>& acc, Spilled& to) {
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j)
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i) store(to.score[j] + i * width<float>, acc[j][i]);
+}
+
+// Appends what reaches the thresholds of queries j0 + j, j a bit of `hits`, among `n_items` items
+// from `first` on.
+[[gnu::noinline]] inline void collect(const Spilled& tile, const CandidateLists& to, index j0,
+                                      unsigned hits, std::uint32_t first, index n_items) {
+  for (; hits != 0; hits &= hits - 1) {
+    const int j = __builtin_ctz(hits);
+    const Vec<float> threshold = broadcast(to.thresholds + j0 + j);
+    std::int32_t count = to.counts[j0 + j];
+    Candidate* list = to.lists + (j0 + j) * to.capacity;
+    for (int i = 0; i < NV; ++i) {
+      const float* score = tile.score[j] + i * width<float>;
+      unsigned bits = kAllLanes & ~not_at_least(load(score), threshold);
+      for (; bits != 0; bits &= bits - 1) {
+        const int lane = __builtin_ctz(bits);
+        if (i * width<float> + lane >= n_items) break;
+        list[count++] = {score[lane], first + std::uint32_t(i * width<float> + lane)};
+      }
+    }
+    to.counts[j0 + j] = count;
+  }
+}
+
+// The same for the items' lists: queries [first_query, first_query + n) are what is appended.
+[[gnu::noinline]] inline void collect_lanes(const Spilled& tile, const CandidateLists& to, index n,
+                                            std::uint32_t first_query, index n_items) {
+  for (index j = 0; j < n; ++j)
+    for (int i = 0; i < NV; ++i) {
+      const float* score = tile.score[j] + i * width<float>;
+      unsigned bits =
+          kAllLanes & ~not_at_least(load(score), load(to.thresholds + i * width<float>));
+      for (; bits != 0; bits &= bits - 1) {
+        const index lane = i * width<float> + __builtin_ctz(bits);
+        if (lane >= n_items) break;
+        to.lists[lane * to.capacity + to.counts[lane]++] = {tile.score[j][lane],
+                                                            first_query + std::uint32_t(j)};
+      }
+    }
+}
+
+}  // namespace coterie::COTERIE_ISA

@@ -1,0 +1,119 @@
+// Top-N's first pass in bytes: a quarter of the traffic, and four products a lane and instruction.
+//
+// A row z is kept as t a, a in [-127, 127], with r >= |z - t a|. For a query p ~ t_p b, r_p:
+//   |<z, p> - t t_p <a, b>| <= r |p| + |t a| r_p,   |t a| <= |z| + r        (Cauchy & Schwarz)
+// so what falls below the threshold by more than that cannot be among the best.
+#pragma once
+#include "collect.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+using Int32 = std::int32_t;
+
+template <class Dot>
+COTERIE_INLINE void int8_tile(const TopNInt8Task& t, index j0, Vec<Int32> (&acc)[NR][NV]) {
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j)
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i) acc[j][i] = broadcast(t.start + j0 + j);
+  const Int32 *a = t.items, *b = t.queries + j0 * t.words;
+#pragma GCC unroll 1
+  for (index p = 0; p < t.words; ++p, a += MR<float>, b += NR) {
+    Vec<Int32> av[NV];
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i) av[i] = load(a + i * width<float>);
+#pragma GCC unroll 16
+    for (int j = 0; j < NR; ++j) {
+      const Vec<Int32> bv = broadcast(b + j);
+#pragma GCC unroll 8
+      for (int i = 0; i < NV; ++i) acc[j][i] = Dot::add(acc[j][i], av[i], bv);
+    }
+  }
+}
+
+// Upper bounds of the products, but for what the thresholds allow for.
+template <class Dot>
+COTERIE_INLINE void int8_scores(const TopNInt8Task& t, index j0, Acc<float>& acc) {
+  Vec<Int32> sums[NR][NV];
+  int8_tile<Dot>(t, j0, sums);
+#pragma GCC unroll 8
+  for (int i = 0; i < NV; ++i) {
+    const index at = i * width<float>;
+    const Vec<float> scale = load(t.item_scale + at), radius = load(t.item_radius + at),
+                     bias = load(t.item_bias + at);
+#pragma GCC unroll 16
+    for (int j = 0; j < NR; ++j)
+      acc[j][i] = madd(__builtin_convertvector(sums[j][i], Vec<float>) * scale,
+                       broadcast(t.query_scale + j0 + j),
+                       madd(radius, broadcast(t.query_norm + j0 + j), bias));
+  }
+}
+
+template <class Dot>
+void top_n_int8(const TopNInt8Task& t, float* peaks) {
+  for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
+    Acc<float> acc;
+    int8_scores<Dot>(t, j0, acc);
+    if (peaks != nullptr) {
+      raise_peaks(acc, peaks + j0 * width<float>);
+      continue;
+    }
+    const unsigned hits = reaching(acc, t.of_queries.thresholds + j0);
+    if (__builtin_expect(hits != 0, 0)) {
+      Spilled spilled;
+      spill(acc, spilled);
+      collect(spilled, t.of_queries, j0, hits, t.first, t.n_items);
+    }
+  }
+}
+
+// Vectors over a row; the last one, partial, is read through a copy.
+template <class F>
+COTERIE_INLINE void over_row(const float* x, index depth, const F& f) {
+  constexpr int w = width<float>;
+  index p = 0;
+  for (; p + w <= depth; p += w) f(load(x + p), p, index(w));
+  if (p < depth) {
+    float tail[w] = {};
+    for (index i = 0; p + i < depth; ++i) tail[i] = x[p + i];
+    f(load(tail), p, depth - p);
+  }
+}
+
+COTERIE_INLINE float highest_lane(Vec<float> v) {
+  float best = v[0];
+  for (int i = 1; i < width<float>; ++i) best = best < v[i] ? v[i] : best;
+  return best;
+}
+
+// A row to bytes, four at a time (TopNTable::quantise).
+inline void quantise_row(const float* x, index depth, index step, int offset, std::uint8_t* out,
+                         float* t, float* squares) {
+  constexpr int w = width<float>;
+  constexpr int word = w < 4 ? w : 4;
+  typedef std::uint8_t Bytes __attribute__((vector_size(w)));
+  Vec<float> top{}, sum{};
+  over_row(
+      x, depth, [&](Vec<float> v, index, index) __attribute__((always_inline)) {
+        top = higher(top, higher(v, -v));
+      });
+  *t = highest_lane(top) / 127;
+  // Below this the quotient would overflow: the row becomes zero, and all of it is residual.
+  const Vec<float> inverse = splat(*t > 1e-37f ? 1 / *t : 0.0f), magic = splat(0x1.8p23f);
+  over_row(
+      x, depth, [&](Vec<float> v, index p, index n) __attribute__((always_inline)) {
+        const Vec<float> shifted = madd(v, inverse, magic), whole = shifted - magic;
+        const Vec<float> apart = v - whole * splat(*t);
+        sum = madd(apart, apart, sum);
+        const VecInt<float> a =
+            (VecInt<float>)shifted + splat(offset);  // the integer is in the low bits
+        const Bytes bytes = __builtin_convertvector(a, Bytes);
+        for (index i = 0; i < n; i += word)
+          std::memcpy(out + (p + i) / 4 * step + (p + i) % 4,
+                      reinterpret_cast<const std::uint8_t*>(&bytes) + i, word);
+      });
+  *squares = 0;
+  for (int i = 0; i < w; ++i) *squares += sum[i];
+}
+
+}  // namespace coterie::COTERIE_ISA
