@@ -1,12 +1,13 @@
 // Agglomerative linkage: n - 1 merges, each of the two clusters that are nearest by
 // (distance, smaller id, larger id).
 //
-//   single     least distance of two points          Prim over points or distances, O(n) memory
-//   complete   greatest                              square matrix
-//   average    mean                                  square matrix, or O(n d) where a closed form
-//   is known weighted   mean of the two children's            likewise ward       sqrt(2 |A||B| /
-//   (|A|+|B|)) |a - b|    O(n d), or square matrix centroid   |a - b|, a the mean O(n d), or square
-//   matrix median     |a - b|, a the children's midpoint    likewise
+//   single     least distance of two points           Prim over points or distances, O(n) memory
+//   complete   greatest                               from members, then a square matrix of few
+//   average    mean                                   likewise, or O(n d) by a closed form
+//   weighted   mean of the two children's             likewise
+//   ward       sqrt(2 |A||B| / (|A| + |B|)) |a - b|   O(n d), or square matrix
+//   centroid   |a - b|, a the mean                    likewise
+//   median     |a - b|, a the children's midpoint     likewise
 //
 // The first four and ward are reducible: merging two clusters brings none nearer than the nearer of
 // them was. All pairs that are each other's nearest then merge in one round, whatever else happens
