@@ -88,6 +88,70 @@ def test_distances_are_scipys(metric, make):
     np.testing.assert_allclose(pdist(X, metric), distance.pdist(X, metric), atol=1e-14, rtol=1e-13)
 
 
+def crowds(n, d, seed=0):
+    """Rows of clusters of very unequal sizes, some rows far from all."""
+    rng = np.random.default_rng(n + d + seed)
+    centers = rng.normal(size=(9, d)) * 4
+    return centers[rng.geometric(0.4, size=n) % 9] + rng.standard_t(3, size=(n, d)) * 0.5
+
+
+@pytest.mark.parametrize("method", ["complete", "average", "weighted"])
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock", "chebyshev", "cosine"])
+@pytest.mark.parametrize(("n", "d"), [(900, 1), (1500, 5), (900, 40)])
+def test_many_rows_are_scipys(method, metric, n, d):
+    """Clusters as their members first, then a matrix of those that are left."""
+    scipy = pytest.importorskip("scipy.cluster.hierarchy")
+    if metric == "cosine" and d == 1:
+        pytest.skip("all directions are alike")
+    X = crowds(n, d)
+    wanted = scipy.linkage(X, method, metric)
+    for memory in ("matrix", "auto"):
+        Z = linkage(X, method, metric, memory=memory)
+        np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+        np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", ["complete", "average", "weighted"])
+@pytest.mark.parametrize("step", [0, 1, 1e-9, 1e-30])
+def test_many_rows_that_tie(method, step):
+    """What the filter cannot tell apart is told exactly."""
+    X = np.random.default_rng(3).integers(0, 12, size=(700, 2)) * 1.0
+    X[350:] = X[:350] + step * X[350:]
+    square = square_of(pdist(X), 700)
+    assert_minimal(linkage(X, method), square, method)
+    assert_minimal(linkage(X, method, dtype=np.float32), square, method, slack=2.0**32)
+
+
+@pytest.mark.parametrize("method", ["average", "weighted"])
+def test_many_directions_that_tie(method):
+    """Rows of few directions, some nearly alike."""
+    X = np.random.default_rng(4).integers(1, 5, size=(700, 2)) * 1.0
+    X[::3] *= 1 + 1e-9
+    X[::7, 0] += 1e-9
+    square = square_of(pdist(X, "cosine"), 700)
+    assert_minimal(linkage(X, method, "cosine"), square, method, slack=1024)
+
+
+@pytest.mark.parametrize("method", ["complete", "average", "weighted"])
+@pytest.mark.parametrize("scale", [1e-140, 1e-15, 1e15, 1e30])
+def test_many_rows_of_any_scale(method, scale):
+    X = rows(600, 3)
+    Z, wanted = linkage(X * scale, method), linkage(X, method)
+    np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+    np.testing.assert_allclose(Z[:, 2], wanted[:, 2] * scale, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["complete", "average", "weighted"])
+def test_one_large_cluster(method):
+    """A crowd of one place that the others join one by one."""
+    scipy = pytest.importorskip("scipy.cluster.hierarchy")
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(500, 3)) * 1e-3, rng.normal(size=(300, 3)) * 9])
+    Z, wanted = linkage(X, method), scipy.linkage(X, method)
+    np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
+    np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-10)
+
+
 def test_euclidean_distances_of_integers_are_exact():
     X = integers(50, 4) * 5
     wanted = [np.sqrt(((a - b) ** 2).sum()) for i, a in enumerate(X) for b in X[i + 1 :]]

@@ -142,6 +142,16 @@ void matrix(const Array<double>& X, const std::string& method, const std::string
   threads1(n_threads);
   const py::gil_scoped_release nogil;
   const bool squared = on_squares(m);
+  if (linkage::by_members(x, m, pair) && !angular) {
+    const bool root = m == Method::complete && pair == PairMetric::euclidean;
+    linkage::emit_merges(
+        (single_precision ? linkage::merge_members<float>
+                          : linkage::merge_members<double>)(x, m,
+                                                            root ? PairMetric::sqeuclidean : pair,
+                                                            n_threads, progress),
+        x.rows, root, z);
+    return;
+  }
   if (single_precision)
     by_matrix<float>(linkage::Lines<float>(x, pair, angular, squared), m, x.rows, n_threads,
                      progress, z);

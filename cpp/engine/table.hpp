@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 
+#include "linkage_table.hpp"
+
 namespace coterie {
 
 namespace nn {
@@ -244,6 +246,7 @@ struct Table {
   Kernels<double> f64;
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
+  const LinkageTable* linkage;
   const nn::Table* nn;
   const TopNTable* top_n;
   const SparseTable* sparse;

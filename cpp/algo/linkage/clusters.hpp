@@ -31,6 +31,7 @@ class Clusters {
     slots_ = into_ = ids_;
   }
 
+  Form form() const { return form_; }
   index count() const { return points_.count; }
   index depth() const { return points_.depth; }
   index id(index slot) const { return ids_[slot]; }
@@ -69,9 +70,16 @@ class Clusters {
   }
 
   // A bound that a computed distance keeps if the exact one does.
-  double surely(double bound) const {
+  double surely(index, double bound) const {
     const double share = static_cast<double>(depth() + 8) * 0x1p-50;
     return form_ == Form::cosine ? bound - share : bound * (1 - share);
+  }
+
+  // What is bound_i or farther from i, and bound_j from j, is that far from their union.
+  double beyond_union(index i, index j, double bound_i, double bound_j) const {
+    if (form_ == Form::ward) return std::min(bound_i, bound_j);
+    const double share = halves_ ? 0.5 : sizes_[i] / (sizes_[i] + sizes_[j]);
+    return share * bound_i + (1 - share) * bound_j;
   }
 
   // Slot j becomes the union of i and j.

@@ -1,12 +1,13 @@
 // Agglomerative linkage: n - 1 merges, each of the two clusters that are nearest by
 // (distance, smaller id, larger id).
 //
-//   single     least distance of two points          Prim over points or distances, O(n) memory
-//   complete   greatest                              square matrix
-//   average    mean                                  square matrix, or O(n d) where a closed form
-//   is known weighted   mean of the two children's            likewise ward       sqrt(2 |A||B| /
-//   (|A|+|B|)) |a - b|    O(n d), or square matrix centroid   |a - b|, a the mean O(n d), or square
-//   matrix median     |a - b|, a the children's midpoint    likewise
+//   single     least distance of two points           Prim over points or distances, O(n) memory
+//   complete   greatest                               from members, then a square matrix of few
+//   average    mean                                   likewise, or O(n d) by a closed form
+//   weighted   mean of the two children's             likewise
+//   ward       sqrt(2 |A||B| / (|A| + |B|)) |a - b|   O(n d), or square matrix
+//   centroid   |a - b|, a the mean                    likewise
+//   median     |a - b|, a the children's midpoint     likewise
 //
 // The first four and ward are reducible: merging two clusters brings none nearer than the nearer of
 // them was. All pairs that are each other's nearest then merge in one round, whatever else happens
@@ -50,6 +51,12 @@ std::vector<Merge> spanning_tree(const double* condensed, index n, const Progres
 // Heights are squared for ward.
 std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric metric,
                                 int n_threads, const Progress& progress);
+// complete, average and weighted of distances of which members of clusters tell: from points while
+// clusters are many, then by a matrix of T of those that are left.
+bool by_members(const View<double>& x, Method method, PairMetric metric);
+template <class T>
+std::vector<Merge> merge_members(const View<double>& x, Method method, PairMetric metric,
+                                 int n_threads, const Progress& progress);
 // centroid, median: z complete.
 void merge_centers(const View<double>& x, Method method, int n_threads, const Progress& progress,
                    double* z);
@@ -61,6 +68,15 @@ class Square;
 template <class T, class Distances>
 std::vector<Merge> merge_matrix(Distances& distances, Method method, int n_threads,
                                 const Progress& progress);
+// From clusters: what was merged before, what they go by and their sizes, ids ascending.
+struct Start {
+  std::vector<Merge> merges;
+  std::vector<index> ids;
+  std::vector<double> sizes;
+};
+template <class T>
+std::vector<Merge> merge_matrix_from(Square<T>& distances, Start start, Method method,
+                                     int n_threads, const Progress& progress);
 template <class T>
 void merge_matrix_in_order(Square<T>& distances, Method method, const Progress& progress,
                            double* z);

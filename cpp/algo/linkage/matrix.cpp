@@ -34,6 +34,11 @@ class Rounds {
       lines_ = &lines;
   }
 
+  Rounds(Square<T>& d, Start start, int n_threads) : Rounds(d, n_threads) {
+    for (index i = 0; i < columns_; ++i) slots_[i] = {i, start.ids[i], start.sizes[i], T(0)};
+    merges_ = std::move(start.merges);
+  }
+
   std::vector<Merge> run(const Progress& progress) {
     if (lines_)
       first_round();
@@ -280,23 +285,34 @@ void in_order(Square<T>& d, const Progress& progress, double* z) {
   }
 }
 
+template <class T, class... From>
+std::vector<Merge> run_rounds(Method method, const Progress& progress, From&&... from) {
+  switch (method) {
+    case Method::complete:
+      return Rounds<T, Method::complete>(from...).run(progress);
+    case Method::average:
+      return Rounds<T, Method::average>(from...).run(progress);
+    case Method::weighted:
+      return Rounds<T, Method::weighted>(from...).run(progress);
+    case Method::ward:
+      return Rounds<T, Method::ward>(from...).run(progress);
+    default:
+      refuse("method", "complete, average, weighted or ward", "another");
+  }
+}
+
 }  // namespace
 
 template <class T, class Distances>
 std::vector<Merge> merge_matrix(Distances& d, Method method, int n_threads,
                                 const Progress& progress) {
-  switch (method) {
-    case Method::complete:
-      return Rounds<T, Method::complete>(d, n_threads).run(progress);
-    case Method::average:
-      return Rounds<T, Method::average>(d, n_threads).run(progress);
-    case Method::weighted:
-      return Rounds<T, Method::weighted>(d, n_threads).run(progress);
-    case Method::ward:
-      return Rounds<T, Method::ward>(d, n_threads).run(progress);
-    default:
-      refuse("method", "complete, average, weighted or ward", "another");
-  }
+  return run_rounds<T>(method, progress, d, n_threads);
+}
+
+template <class T>
+std::vector<Merge> merge_matrix_from(Square<T>& d, Start start, Method method, int n_threads,
+                                     const Progress& progress) {
+  return run_rounds<T>(method, progress, d, std::move(start), n_threads);
 }
 
 template <class T>
@@ -310,6 +326,8 @@ void merge_matrix_in_order(Square<T>& d, Method method, const Progress& progress
 #define COTERIE_INSTANTIATE(T)                                                           \
   template std::vector<Merge> merge_matrix<T>(Square<T>&, Method, int, const Progress&); \
   template std::vector<Merge> merge_matrix<T>(Lines<T>&, Method, int, const Progress&);  \
+  template std::vector<Merge> merge_matrix_from<T>(Square<T>&, Start, Method, int,       \
+                                                   const Progress&);                     \
   template void merge_matrix_in_order<T>(Square<T>&, Method, const Progress&, double*);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)

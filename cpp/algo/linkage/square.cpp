@@ -1,6 +1,7 @@
 // Distances of all pairs of points: condensed, or as a square matrix.
 #include "square.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -106,6 +107,19 @@ Square<T>::Square(const double* condensed, index n, bool squared, int n_threads)
                                   : condensed[n * low - low * (low + 1) / 2 + high - low - 1];
           row(i)[j] = static_cast<T>(squared ? d * d : d);
         }
+  });
+}
+
+template <class T>
+void Square<T>::mirror(int n_threads) {
+  constexpr index block = 16;  // lines of a column that stay in the L1 cache
+  const index blocks = (n + block - 1) / block;
+  threads::parallel_blocks(blocks, team_for(n, 1, n_threads), [&](index b, int) {
+    for (index i = b * block; i < std::min(n, (b + 1) * block); ++i)
+      std::fill(row(i) + n, row(i) + stride, std::numeric_limits<T>::infinity());
+    for (index c = 0; c <= b; ++c)
+      for (index i = b * block; i < std::min(n, (b + 1) * block); ++i)
+        for (index j = c * block; j < std::min(i, (c + 1) * block); ++j) row(i)[j] = row(j)[i];
   });
 }
 

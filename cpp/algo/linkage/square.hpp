@@ -33,6 +33,9 @@ class Square {
   Square(const Lines<T>& lines, int n_threads);
   Square(const double* condensed, index n, bool squared, int n_threads);
 
+  // Lower half and padding from the upper half.
+  void mirror(int n_threads);
+
   T* row(index i) { return values_.data() + i * stride; }
   index n = 0, stride = 0;
 

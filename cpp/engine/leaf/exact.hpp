@@ -16,7 +16,6 @@ struct Eight {
   Vec<double> v[kParts];
 };
 
-typedef float FloatPart __attribute__((vector_size(width<double> * 4)));
 typedef float FloatPartUnaligned __attribute__((vector_size(width<double> * 4), aligned(4), may_alias));
 
 COTERIE_INLINE Vec<double> as_double(const double* p) { return load(p); }

@@ -119,6 +119,8 @@ struct SqEuclidean {
 };
 
 struct Cityblock {
+  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) { s += magnitude(a - b); }
+  COTERIE_INLINE static Group below(const Group& sum, index) { return sum; }
   COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
     return of(x, panel, depth);
   }
@@ -131,6 +133,8 @@ struct Cityblock {
 };
 
 struct Chebyshev {
+  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) { s = higher(s, magnitude(a - b)); }
+  COTERIE_INLINE static Group below(const Group& sum, index) { return sum; }
   COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
     return of(x, panel, depth);
   }

@@ -248,6 +248,19 @@ COTERIE_INLINE V tagged(V a, I clear, I tag) {
 }
 #endif
 
+// Of as many floats as there are lanes of double.
+typedef float FloatPart __attribute__((vector_size(width<double> * 4)));
+COTERIE_INLINE FloatPart square_roots(FloatPart v) {
+#if COTERIE_VECTOR_BYTES == 64
+  return (FloatPart)_mm256_sqrt_ps((__m256)v);
+#elif COTERIE_VECTOR_BYTES == 32
+  return (FloatPart)_mm_sqrt_ps((__m128)v);
+#else
+  for (int i = 0; i < width<double>; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+
 // sum + the four products of unsigned (a) and signed (b) bytes of each 32-bit lane, exact. Any CPU.
 struct ByteDot {
   COTERIE_INLINE static Vec<std::int32_t> add(Vec<std::int32_t> sum, Vec<std::int32_t> a,

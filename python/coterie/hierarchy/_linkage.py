@@ -107,11 +107,12 @@ def linkage(
     -----
     'single' takes O(n^2 n_features) time and O(n) memory by Prim's algorithm; with many rows of few
     features, by a metric that adds up over features, a k-d tree and Boruvka's algorithm take about
-    O(n log n) time and find the same tree. 'complete',
-    'average', 'weighted' and 'ward' merge all pairs of clusters that are each other's nearest at
-    once, O(n^2) time on most data. 'centroid' and 'median' merge one pair at a time, and heights
-    may decrease. Equal distances: Z depends neither on threads nor on CPU, but SciPy may break
-    ties otherwise.
+    O(n log n) time and find the same tree. 'complete', 'average', 'weighted' and 'ward' merge all
+    pairs of clusters that are each other's nearest at once, O(n^2) time on most data; many rows,
+    by a metric without a closed form, are compared as the members of clusters until an eighth of
+    the clusters is left, whose distances then fill a matrix. 'centroid' and 'median' merge one
+    pair at a time, and heights may decrease. Equal distances: Z depends neither on threads nor on
+    CPU, but SciPy may break ties otherwise.
 
     References
     ----------

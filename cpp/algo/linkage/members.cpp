@@ -1,0 +1,180 @@
+// Complete, average and weighted linkage from points, where no closed form is known.
+//
+// While clusters are many they are small: how far two are apart is then soon told from their
+// members, and most of n^2 distances are never wanted twice. Once an eighth of them is left, a
+// matrix of those takes over. A search of all clusters is a filter in float32; those it cannot tell
+// apart are measured in float64.
+#include "members.hpp"
+
+#include "../../base/threads.hpp"
+#include "../../engine/linkage_table.hpp"
+#include "lanes.hpp"
+#include "list_rounds.hpp"
+#include "square.hpp"
+
+namespace coterie::linkage {
+namespace {
+
+constexpr index kQueries = kClusterQueries;
+constexpr index kKeep = 16;          // neighbours a search lists (bench: linkage, complete, 10,000)
+constexpr index kEnough = 1024;      // clusters of which a matrix is soon made
+constexpr index kFew = 512;          // rows below which it is made at once
+constexpr double kShare = 1 / 32.0;  // of clusters that a round must merge
+constexpr double kFloor = 1e-18;     // float32 may lose what is smaller
+
+ClusterMetric filter_of(Method method, PairMetric metric) {
+  const bool mean = method != Method::complete;
+  switch (metric) {
+    case PairMetric::euclidean:
+      return ClusterMetric::mean;
+    case PairMetric::sqeuclidean:
+      return ClusterMetric::farthest_square;
+    case PairMetric::cosine:
+      return ClusterMetric::farthest_cosine;
+    case PairMetric::cityblock:
+      return mean ? ClusterMetric::mean_city : ClusterMetric::farthest_city;
+    default:
+      return mean ? ClusterMetric::mean_chebyshev : ClusterMetric::farthest_chebyshev;
+  }
+}
+
+class Searched : public Members {
+ public:
+  using Members::Members;
+
+  template <class F>
+  void search(const std::vector<index>& slots, int n_threads, const F& found) const {
+    const Lanes lanes(*this, n_threads);
+    index members = 0;
+    for (const index s : slots) members += size(s);
+    const double work = double(members) * double(lanes.places()) * double(depth()) / 4;
+    const index all = static_cast<index>(slots.size());
+    threads::parallel_blocks((all + kQueries - 1) / kQueries, threads::worth(work, n_threads),
+                             [&](index b, int) {
+                               search_block(lanes, slots.data() + b * kQueries,
+                                            std::min(kQueries, all - b * kQueries), found);
+                             });
+  }
+
+ private:
+  template <class F>
+  void search_block(const Lanes& lanes, const index* slots, index queries, const F& found) const {
+    std::vector<double> x;
+    std::vector<float> share, distance(queries * kKeep);
+    float beyond[kQueries];
+    index groups[kQueries];
+    std::vector<index> nearest(queries * kKeep, -1);
+    std::vector<std::int32_t> query;
+    for (index q = 0; q < queries; ++q) {
+      groups[q] = lanes.group(slots[q]);
+      each(slots[q], [&](index p) {
+        x.insert(x.end(), row(p), row(p) + depth());
+        share.push_back(static_cast<float>(this->share(p, slots[q])));
+        query.push_back(static_cast<std::int32_t>(q));
+      });
+    }
+    NearClustersTask task = lanes.task();
+    task.queries = queries;
+    task.keep = kKeep;
+    task.x = x.data();
+    task.x_share = share.data();
+    task.members = static_cast<index>(query.size());
+    task.query = query.data();
+    task.self = slots;
+    task.self_group = groups;
+    task.beyond = beyond;
+    task.distance = distance.data();
+    task.nearest = nearest.data();
+    isa::table().linkage->near_clusters[static_cast<int>(filter_of(method, metric))](task);
+    for (index q = 0; q < queries; ++q) {
+      const index i = slots[q];
+      const double error = static_cast<double>(size(i) + 16) * 0x1p-23,
+                   lost = metric == PairMetric::cosine ? kFloor + rounding(depth() + 8) : kFloor;
+      found(i, decide(*this, i, distance.data() + q * kKeep, nearest.data() + q * kKeep, kKeep,
+                      beyond[q], error, lost));
+    }
+  }
+};
+
+// Distances of all clusters.
+template <class T>
+Square<T> square_of(const Members& clusters, int n_threads) {
+  const index m = clusters.count(), depth = clusters.depth();
+  std::vector<index> slots(m), start{0};
+  std::iota(slots.begin(), slots.end(), index{0});
+  for (const index s : slots) start.push_back(start.back() + clusters.size(s));
+  const index n = start.back();
+  Buffer<double> panels(checked_product(whole_panels(n), depth), 0.0);
+  for (const index s : slots) {
+    index at = start[s];
+    clusters.each(s, [&](index p) { clusters.put(p, panels.data(), at++); });
+  }
+  Square<T> d(m);
+  const double work = double(n) * double(n) * double(depth + 2) / 8;
+  threads::parallel_blocks(m, threads::worth(work, n_threads), [&](index i, int) {
+    thread_local std::vector<double> line;
+    line.resize(static_cast<std::size_t>(m));
+    const index first = start[i + 1] / kPanel * kPanel;
+    clusters.distances(i, panels.data() + first * depth, start[i + 1] - first, slots.data() + i + 1,
+                       m - i - 1, false, line.data());
+    for (index j = i + 1; j < m; ++j) d.row(i)[j] = static_cast<T>(line[j - i - 1]);
+    d.row(i)[i] = std::numeric_limits<T>::infinity();
+  });
+  d.mirror(n_threads);
+  return d;
+}
+
+// Of squared differences, where neither the sum of all of them nor the square of what counts would
+// leave the range of float32.
+bool fits(const View<double>& x) {
+  double sum = 0;
+  for (index f = 0; f < x.cols; ++f) {
+    double low = x.row(0)[f], high = low;
+    for (index i = 1; i < x.rows; ++i)
+      low = std::min(low, x.row(i)[f]), high = std::max(high, x.row(i)[f]);
+    sum += (high - low) * (high - low);
+  }
+  return sum > 1e-24 && sum < 1e36;
+}
+
+}  // namespace
+
+bool by_members(const View<double>& x, Method method, PairMetric metric) {
+  const bool complete = method == Method::complete;
+  if (x.rows < kFew) return false;
+  if (!complete && method != Method::average && method != Method::weighted) return false;
+  switch (metric) {
+    case PairMetric::euclidean:
+    case PairMetric::cityblock:
+    case PairMetric::chebyshev:
+      return fits(x);
+    case PairMetric::sqeuclidean:
+    case PairMetric::cosine:
+      return complete && fits(x);
+    default:
+      return false;
+  }
+}
+
+template <class T>
+std::vector<Merge> merge_members(const View<double>& x, Method method, PairMetric metric,
+                                 int n_threads, const Progress& progress) {
+  Searched clusters(x, method, metric);
+  ListRounds<Searched> rounds(clusters, kKeep, n_threads);
+  Start start{rounds.run(std::max(kEnough, x.rows / 8), kShare, progress), {}, {}};
+  if (clusters.count() == 1) return std::move(start.merges);
+  for (index s = 0; s < clusters.count(); ++s) {
+    start.ids.push_back(clusters.id(s));
+    start.sizes.push_back(static_cast<double>(clusters.size(s)));
+  }
+  Square<T> d = square_of<T>(clusters, n_threads);
+  return merge_matrix_from(d, std::move(start), method, n_threads, progress);
+}
+
+#define COTERIE_INSTANTIATE(T)                                                               \
+  template std::vector<Merge> merge_members<T>(const View<double>&, Method, PairMetric, int, \
+                                               const Progress&);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::linkage

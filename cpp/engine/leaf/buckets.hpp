@@ -1,0 +1,82 @@
+// Lists of the least of many values that come sixteen at a time, in float32.
+#pragma once
+#include "../linkage_table.hpp"
+#include "pairs.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+COTERIE_INLINE FloatPart to_float(Vec<double> v) { return __builtin_convertvector(v, FloatPart); }
+COTERIE_INLINE Vec<double> to_double(FloatPart v) {
+  return __builtin_convertvector(v, Vec<double>);
+}
+COTERIE_INLINE FloatPart load_part(const float* p) {
+  return *reinterpret_cast<const FloatPartUnaligned*>(p);
+}
+COTERIE_INLINE void store_part(float* p, FloatPart v) {
+  *reinterpret_cast<FloatPartUnaligned*>(p) = v;
+}
+
+// By query and bucket, which takes each kBuckets-th group and one lane of it: the least value, whose
+// it is, and the least value but one. Without branches, and the few least of all values seldom share
+// a bucket: all below the least of the second values are told.
+constexpr int kBuckets = 4;
+typedef std::int32_t IntPart __attribute__((vector_size(width<double> * 4)));
+typedef std::int32_t IntPartUnaligned
+    __attribute__((vector_size(width<double> * 4), aligned(4), may_alias));
+
+struct Buckets {
+  alignas(64) float least[kBuckets * kPanelPoints];
+  alignas(64) float second[kBuckets * kPanelPoints];
+  alignas(64) std::int32_t group[kBuckets * kPanelPoints];
+
+  void clear() {
+    for (int b = 0; b < kBuckets * kPanelPoints; ++b)
+      least[b] = second[b] = __builtin_inff(), group[b] = -1;
+  }
+  COTERIE_INLINE void see(index g, const float* values) {
+    const int at = int(g % kBuckets) * kPanelPoints;
+    for (int l = at; l < at + kPanelPoints; l += width<double>) {
+      const FloatPart v = load_part(values + (l - at)), low = load_part(least + l),
+                      next = load_part(second + l);
+      const IntPart whose = *reinterpret_cast<IntPartUnaligned*>(group + l);
+      const FloatPart other = v < low ? low : v;
+      store_part(second + l, other < next ? other : next);
+      store_part(least + l, v < low ? v : low);
+      *reinterpret_cast<IntPartUnaligned*>(group + l) = v < low ? IntPart{} + int(g) : whose;
+    }
+  }
+  // The list of a query, ascending; returns what is not in it is at least. slots: whose the lanes of
+  // groups are; null: their numbers.
+  float list(const index* slots, index keep, float* distance, index* nearest) const {
+    constexpr int size = kBuckets * kPanelPoints;
+    float low[kPanelPoints], beyond = __builtin_inff();
+    for (int l = 0; l < kPanelPoints; ++l) low[l] = beyond;
+    for (int b = 0; b < size; b += kPanelPoints)
+      for (int l = 0; l < kPanelPoints; ++l) low[l] = second[b + l] < low[l] ? second[b + l] : low[l];
+    for (int l = 0; l < kPanelPoints; ++l) beyond = low[l] < beyond ? low[l] : beyond;
+    int listed[size], all = 0;
+    for (int b = 0; b < size; ++b) {
+      listed[all] = b;
+      all += least[b] < beyond;
+    }
+    index count = 0;
+    for (int i = 0; i < all; ++i) {
+      const float v = least[listed[i]];
+      if (count == keep) {  // the farthest is dropped
+        const float last = distance[count - 1];
+        beyond = v < last ? last : v < beyond ? v : beyond;
+        if (!(v < last)) continue;
+        --count;
+      }
+      index to = count++;
+      for (; to > 0 && distance[to - 1] > v; --to)
+        distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
+      distance[to] = v;
+      const index lane = group[listed[i]] * kPanelPoints + listed[i] % kPanelPoints;
+      nearest[to] = slots ? slots[lane] : lane;
+    }
+    return beyond;
+  }
+};
+
+}  // namespace coterie::COTERIE_ISA

@@ -1,0 +1,15 @@
+// The leaves of linkage alone, gathered into a table of their own.
+#include "near_clusters.hpp"
+#include "near_means.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+extern const LinkageTable linkage_table;
+const LinkageTable linkage_table = {
+    {near_clusters<SqEuclidean, Farthest>, near_clusters<SqEuclidean, Mean<true>>,
+     near_clusters<Cosine, Farthest>, near_clusters<Cityblock, Farthest>,
+     near_clusters<Cityblock, Mean<false>>, near_clusters<Chebyshev, Farthest>,
+     near_clusters<Chebyshev, Mean<false>>},
+    near_means};
+
+}  // namespace coterie::COTERIE_ISA

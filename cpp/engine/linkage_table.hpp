@@ -1,0 +1,55 @@
+// The leaves of linkage alone (engine/leaf/linkage.cpp); plain structs, as in table.hpp.
+#pragma once
+#include <cstdint>
+
+namespace coterie {
+
+// A few clusters against many, sixteen of which stand side by side (engine/leaf/near_clusters.hpp).
+constexpr int kClusterQueries = 16;
+struct NearClustersTask {
+  std::int64_t depth, queries, keep;  // queries <= kClusterQueries
+  std::int64_t members;               // of all queries
+  const double* x;                    // members x depth
+  const float* x_share;               // of each member in the mean of its cluster
+  const std::int32_t* query;          // whose it is
+  const std::int64_t* self;           // of each query: the slot that does not count
+  const std::int64_t* self_group;     // and the group where that stands
+  std::int64_t groups, tall;   // group g >= tall: sixteen parts of one cluster, in lane 0's slot
+  const std::int64_t* height;  // of each group: panels of depth x 16
+  const double* panels;
+  const float* share;         // 16 a panel; zero where there is no member
+  const std::int64_t* slots;  // 16 a group, -1 where there is no cluster
+  float* distance;                    // queries x keep, ascending
+  std::int64_t* nearest;              // queries x keep: slots, -1 where there is none
+  float* beyond;                      // of each query: what is not listed is at least that far
+};
+
+// The distance of two clusters from those of their members.
+enum class ClusterMetric {
+  farthest_square,
+  mean,
+  farthest_cosine,
+  farthest_city,
+  mean_city,
+  farthest_chebyshev,
+  mean_chebyshev
+};
+constexpr int kClusterMetrics = 7;
+
+// A few points against many (engine/leaf/near_means.hpp).
+struct NearMeansTask {
+  std::int64_t depth, queries, keep, count;  // queries <= kClusterQueries; count of the many
+  const float* x;                            // queries x depth
+  const std::int64_t* self;                  // of each query: the point that does not count
+  const float* panels;                       // ceil(count / 16) of depth x 16
+  float* distance;                           // the rest as above
+  std::int64_t* nearest;
+  float* beyond;
+};
+
+struct LinkageTable {
+  void (*near_clusters[kClusterMetrics])(const NearClustersTask&);
+  void (*near_means)(const NearMeansTask&);
+};
+
+}  // namespace coterie
