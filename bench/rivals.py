@@ -6,6 +6,8 @@ Every library gets the same start, the same iterations, `tol` 0 and the same num
 
 import importlib.util
 
+from nets import NET as NET
+from nets import NETS, net_takes
 from searches import SEARCH as SEARCH
 from searches import SPARSE
 
@@ -217,6 +219,8 @@ def installed(name):
 
 def takes(name, case):
     """Tell whether a contender is there and can do this job in memory and minutes."""
+    if case in NETS:
+        return net_takes(name, case)
     able = True
     if hasattr(case, "entries"):
         able = (name in SPARSE) if case.entries else name not in SPARSE or name == "coterie"

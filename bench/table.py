@@ -1,7 +1,7 @@
 """Measure against the rivals that are installed and print a table of the README.
 
 pip install ".[bench]"
-python bench/table.py [kmeans|gmm|linkage|top_n] [--rounds 7] [--threads 2] [--only NAME] [--out F]
+python bench/table.py [ROOM] [--rounds 7] [--threads 2] [--only NAME] [--out FILE]
 """
 
 import argparse
@@ -32,6 +32,8 @@ PACKAGES = {
     "numpy": "numpy",
     "sparse_dot_topn": "sparse-dot-topn",
     "implicit": "implicit",
+    "jax": "jax",
+    "keras": "keras",
 }
 # What is measured: (cases, table of contenders), and the columns.
 ROOMS = {
@@ -54,6 +56,7 @@ ROOMS = {
             *("sparse_dot_topn", "implicit"),
         ),
     ),
+    "nn": ([(cases.NETS, "NET")], ("numpy", "torch", "sklearn", "jax", "keras")),
 }
 
 
@@ -70,6 +73,8 @@ def row(case, summary, columns):
     if "coterie_auto" in summary:
         goal += f" (auto: {case.auto:g})"
         best_auto = f" (auto: {best / summary['coterie_auto'][2]:.2f})"
+    if hasattr(case, "goals"):  # one a rival
+        goal = ", ".join(f"{name} {wanted:g}" for name, wanted in case.goals.items())
     cells += [f"**{best:.2f}**{best_auto}", goal]
     return "| " + " | ".join(cells) + " |"
 

@@ -271,6 +271,8 @@ def test_public_names():
         "GaussianAnomalyDetector",
         "GaussianMixture",
         "KMeans",
+        "MLPClassifier",
+        "MLPRegressor",
         "NearestNeighbors",
         "TopN",
         "__version__",

@@ -21,6 +21,8 @@ KERNELS = [
     "test_kmeans_api.py",
     "test_kmeans_sparse.py",
     "test_kmeans_start.py",
+    "test_nn_fits.py",
+    "test_nn_kernels.py",
     "test_tiny.py",
     "test_top_n.py",
     "test_top_n_input.py",

@@ -13,6 +13,7 @@ void engine(py::module_& m);
 void gmm(py::module_& m);
 void kmeans(py::module_& m);
 void linkage_(py::module_& m);  // the bare name is the namespace of the algorithm
+void nn_(py::module_& m);  // likewise
 void top_n_(py::module_& m);    // likewise
 void top_n_sparse(py::module_& m);
 void tree(py::module_& m);

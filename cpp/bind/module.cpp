@@ -49,6 +49,7 @@ PYBIND11_MODULE(_core, m) {
   bind::gmm(m);
   bind::kmeans(m);
   bind::linkage_(m);
+  bind::nn_(m);
   bind::top_n_(m);
   bind::top_n_sparse(m);
   bind::tree(m);

@@ -9,6 +9,10 @@
 
 namespace coterie {
 
+namespace nn {
+struct Table;  // engine/nn_table.hpp
+}
+
 // A block of rows against packed columns: the scores  bias_j + <x - shift, y_j>.
 template <class T>
 struct RowsTask {
@@ -243,6 +247,7 @@ struct Table {
   PairKernels pairs;
   void (*min_plus)(const StoreTask<double>&);  // engine/leaf/min_plus.hpp
   const LinkageTable* linkage;
+  const nn::Table* nn;
   const TopNTable* top_n;
   const SparseTable* sparse;
 };

@@ -27,6 +27,7 @@ from coterie.cosine_index import CosineIndex
 from coterie.diana import Diana
 from coterie.gmm import GaussianMixture
 from coterie.kmeans import KMeans, kmeans_assign
+from coterie.mlp import MLPClassifier, MLPRegressor
 from coterie.neighbors import NearestNeighbors
 from coterie.selection import select_n_components
 from coterie.top_n import TopN, cosine_top_n, similarity
@@ -40,6 +41,8 @@ __all__ = [
     "GaussianAnomalyDetector",
     "GaussianMixture",
     "KMeans",
+    "MLPClassifier",
+    "MLPRegressor",
     "NearestNeighbors",
     "TopN",
     "__version__",

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from coterie._core_nn import *  # noqa: F403
+
 Floats: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Weights: TypeAlias = NDArray[np.float64] | None
 Progress: TypeAlias = Callable[[int, float, float], bool | None]

@@ -7,8 +7,9 @@ A score is one of
     euclidean  |q - x|                                        distance, the smallest are best
     angular    arccos(cosine) / pi                            distance, the smallest are best
 
-computed in float64 in one fixed order of summation; ties go to the lowest index. Scores are
-compared with the query's n-th best as they are computed, and hardly any is stored.
+computed in float64, in an order of summation that depends on neither threads nor CPU; ties go to
+the lowest index. Scores are compared with the query's n-th best as they are computed, and hardly
+any is stored. Sparse rows and `similarity` sum in orders of their own, so last bits may differ.
 """
 
 from __future__ import annotations

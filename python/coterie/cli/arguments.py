@@ -15,6 +15,7 @@ from coterie.cli.common import (
     add_rows,
     add_starts,
 )
+from coterie.cli.mlp_arguments import add_mlp
 from coterie.cli.streams import tell
 from coterie.cli.values import names, number, numbers, share, tolerance, whole
 from coterie.io.errors import UsageError
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_kmeans(commands)
     _add_gmm(commands)
     _add_linkage(commands)
+    add_mlp(commands)
     _add_top_n(commands)
     _add_demo(commands)
     _add_info(commands)

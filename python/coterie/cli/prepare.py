@@ -148,6 +148,8 @@ def _looks_written(name: str, names: list[str]) -> bool:
     """Return whether this looks like a column that an earlier run of the command wrote."""
     if re.fullmatch(r"(cluster|component)([._]\d+)?", name):
         return True
+    if "prediction" in names and re.fullmatch(r"(prediction|probability)([._]\d+)?", name):
+        return True
     # Names that a file may well have of its own; beside components they are the mixture's.
     return "component" in names and bool(
         re.fullmatch(r"(p\d+|log_density|anomaly)([._]\d+)?", name)

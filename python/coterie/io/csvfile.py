@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coterie.io.cells import ColumnBuilder
+from coterie.io.cells import MISSING, ColumnBuilder
 from coterie.io.errors import InputError, OutputError
 from coterie.io.table import Fingerprint, Table, absent, unique_names
 
@@ -75,6 +75,11 @@ def read_csv(path: Path, header: str = "auto") -> Table:
         mark.check()
         _write(layout, file, new)
 
+    def text(j: int) -> list[str | None]:
+        mark.check()
+        cells = (cells[j].strip() for _, cells in _rows(layout))
+        return [None if cell.lower() in MISSING else cell for cell in cells]
+
     return Table(
         path=path,
         kind=path.suffix.lower(),
@@ -83,6 +88,7 @@ def read_csv(path: Path, header: str = "auto") -> Table:
         columns=[b.column() for b in builders],
         where=lambda row: f"line {_line_of(layout, row)}",
         write=write,
+        text=text,
         notices=notices,
     )
 

@@ -61,7 +61,11 @@ def read_parquet(path: Path) -> Table:
         mark.check()
         _write(path, out, new)
 
-    return Table(path, ".parquet", names, rows, columns, _where, write, None, notices)
+    def text(j: int) -> list[str | None]:
+        mark.check()
+        return _text(path, j)
+
+    return Table(path, ".parquet", names, rows, columns, _where, write, None, text, notices)
 
 
 def _where(row: int) -> str:
@@ -92,6 +96,19 @@ def _values(column: Any, dtype: Any) -> NDArray[Any]:
     column = compute.cast(column, wanted, safe=False)
     values: NDArray[Any] = np.asarray(column.to_numpy(zero_copy_only=False), dtype)
     return values
+
+
+def _text(path: Path, j: int) -> list[str | None]:
+    """Return a column as text, None where it is null; lists and structs are no text."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        blocks = [file.read_row_group(group).column(j) for group in range(file.num_row_groups)]
+    try:
+        return [cell for block in blocks for cell in block.cast(pa.string()).to_pylist()]
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
 def _write(path: Path, out: Any, columns: Mapping[str, NDArray[Any]]) -> None:

@@ -82,6 +82,9 @@ class Table:
         ``write(file, columns)`` writes the rows and further columns by name, as `write_columns`.
     matrix : ndarray or None
         The array whose columns these are, when the file holds one.
+    text : callable or None
+        ``text(j)`` reads the cells of column j as they are written, None where one is missing;
+        files of numbers have none.
     taken : set of str
         Names a new column must not take, beyond `names`.
     """
@@ -94,6 +97,7 @@ class Table:
     where: Callable[[int], str]
     write: Callable[[Any, Mapping[str, NDArray[Any]]], None]
     matrix: NDArray[Any] | None = None
+    text: Callable[[int], list[str | None]] | None = None
     notices: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
 
@@ -123,14 +127,18 @@ class Table:
 
 
 def absent(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where a new column has no value: below 0 among integers, NaN among floats.
+    """Return where a new column has no value: below 0 among integers, NaN, or an empty text.
 
     Examples
     --------
     >>> absent(np.array([1.5, np.nan])), absent(np.array([-1, 0]))
     (array([False,  True]), array([ True, False]))
     """
-    missing: NDArray[np.bool_] = np.isnan(values) if values.dtype.kind == "f" else values < 0
+    missing: NDArray[np.bool_]
+    if values.dtype.kind == "U":
+        missing = values == ""
+    else:
+        missing = np.isnan(values) if values.dtype.kind == "f" else values < 0
     return missing
 
 

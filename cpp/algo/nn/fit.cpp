@@ -1,0 +1,217 @@
+// The training loop, and what is asked of a net once.
+#include <cmath>
+#include <limits>
+
+#include "../../base/interrupt.hpp"
+#include "../../base/random.hpp"
+#include "step.hpp"
+
+namespace coterie::nn {
+namespace {
+
+// A draw below `bound` without bias: Lemire, ACM TOMACS 29 (2019).
+index below(std::uint64_t key, std::uint64_t& counter, index bound) {
+  const auto range = static_cast<std::uint64_t>(bound);
+  for (;;) {
+    const auto wide =
+        static_cast<unsigned __int128>(mix(key + 0x9e3779b97f4a7c15ULL * ++counter)) * range;
+    const auto low = static_cast<std::uint64_t>(wide);
+    if (low >= range || low >= -range % range) return static_cast<index>(wide >> 64);
+  }
+}
+
+// Fisher & Yates, from the seed and the epoch alone.
+void shuffle(index* order, index n, std::uint64_t seed, index epoch) {
+  for (index i = 0; i < n; ++i) order[i] = i;
+  const std::uint64_t key =
+      mix(mix(seed + 0x2545f4914f6cdd1dULL) + static_cast<std::uint64_t>(epoch));
+  std::uint64_t counter = 0;
+  for (index i = n - 1; i > 0; --i) std::swap(order[i], order[below(key, counter, i + 1)]);
+}
+
+// Parameters and statistics at some point of the fit.
+template <class T>
+struct Saved {
+  Saved(index theta, index state, index slots)
+      : values(theta + state + slots), sizes{theta, state, slots} {}
+  void take(const T* theta, const T* state, const T* slots) {
+    T* to = std::copy_n(theta, sizes[0], values.data());
+    to = std::copy_n(state, sizes[1], to);
+    std::copy_n(slots, sizes[2], to);
+    filled = true;
+  }
+  void give(T* theta, T* state, T* slots) const {
+    const T* from = values.data();
+    std::copy_n(from, sizes[0], theta);
+    std::copy_n(from + sizes[0], sizes[1], state);
+    std::copy_n(from + sizes[0] + sizes[1], sizes[2], slots);
+  }
+  Buffer<T> values;
+  index sizes[3];
+  bool filled = false;
+};
+
+template <class T>
+class Loop {
+ public:
+  explicit Loop(const Fit<T>& f)
+      : f_(f),
+        rows_(f.data.x.rows),
+        batch_rows_(std::min(f.settings.batch_size, rows_)),
+        batches_((rows_ + batch_rows_ - 1) / batch_rows_),
+        metrics_(static_cast<index>(f.objective.metrics.size())),
+        slots_(slots_of(f.optimizer.rule) * f.net.n_theta),
+        optimizer_(f.optimizer),
+        stepper_(f.net, f.objective, f.theta, f.state, batch_rows_, f.settings.n_threads),
+        best_(f.net.n_theta, f.net.n_state, slots_),
+        last_(f.net.n_theta, f.net.n_state, slots_) {
+    if (f.settings.shuffle && batches_ > 1) order_ = Buffer<index>(rows_);
+    if (batches_ == 1 && f.settings.epochs - f.settings.initial_epoch > 1) stepper_.keep_rows();
+    if (f.validation)
+      evaluator_ = std::make_unique<Evaluator<T>>(f.net, f.objective, f.theta, f.state,
+                                                  f.validation->x.rows, f.settings.n_threads);
+  }
+
+  Outcome run() {
+    const index columns = (1 + metrics_) * (f_.validation ? 2 : 1);
+    double* row = f_.history;
+    for (index epoch = f_.settings.initial_epoch; epoch < f_.settings.epochs;
+         ++epoch, row += columns) {
+      // A single step is done or not: an interrupt then leaves no half of an epoch.
+      const bool restore = batches_ > 1 || !stepper_.atomic();
+      if (restore || !evaluator_ || !last_.filled) last_.take(f_.theta, f_.state, f_.slots);
+      bool whole = false;
+      try {
+        if (!train(epoch, row)) break;
+        whole = true;
+        if (evaluator_) evaluator_->run(*f_.validation, row + 1 + metrics_);
+        if (interrupt::pending() || threads::stopped()) throw Interrupted();
+      } catch (const Interrupted&) {
+        if (restore && !whole) last_.give(f_.theta, f_.state, f_.slots);
+        throw;
+      }
+      ++outcome_.epochs;
+      if (evaluator_)
+        keep_best(row[1 + metrics_]);
+      else if (row[0] < least_)
+        least_ = row[0], std::swap(best_, last_);
+      if (!f_.callback) continue;
+      outcome_.stopped = f_.callback(epoch, row);
+      if (outcome_.stopped) break;
+      stepper_.refresh();
+    }
+    outcome_.iterations = optimizer_.iterations - f_.optimizer.iterations;
+    return outcome_;
+  }
+
+ private:
+  // One epoch. False: the loss is not finite.
+  bool train(index epoch, double* row) {
+    if (order_.size() > 0) shuffle(order_.data(), rows_, f_.settings.seed, epoch);
+    double total = 0, metrics[kMaxMetrics] = {};
+    for (index b = 0; b < batches_; ++b) {
+      Batch<T> batch{&f_.data,
+                     order_.size() > 0 ? order_.data() : nullptr,
+                     b * batch_rows_,
+                     std::min(batch_rows_, rows_ - b * batch_rows_),
+                     1,
+                     f_.settings.seed,
+                     epoch};
+      const Sums sums = stepper_.run(batch);
+      if (!std::isfinite(sums.loss)) return diverge(epoch, b), false;
+      stepper_.update(optimizer_, f_.slots);
+      total += double(batch.rows) * sums.loss;
+      for (index k = 0; k < metrics_; ++k) metrics[k] += sums.metrics[k];
+      if (b + 1 < batches_ && (interrupt::pending() || threads::stopped())) throw Interrupted();
+    }
+    row[0] = total / double(rows_);
+    for (index k = 0; k < metrics_; ++k) row[1 + k] = metrics[k] / double(rows_);
+    return true;
+  }
+
+  void keep_best(double loss) {
+    if (!(loss < least_)) return;
+    least_ = loss;
+    best_.take(f_.theta, f_.state, f_.slots);
+  }
+
+  void diverge(index epoch, index batch) {
+    outcome_.diverged_epoch = epoch;
+    outcome_.diverged_batch = batch;
+    (best_.filled ? best_ : last_).give(f_.theta, f_.state, f_.slots);
+  }
+
+  const Fit<T>& f_;
+  index rows_, batch_rows_, batches_, metrics_, slots_;
+  Optimizer optimizer_;
+  Stepper<T> stepper_;
+  Saved<T> best_;  // after the epoch of lowest validation loss, or before that of lowest loss
+  Saved<T> last_;  // before this epoch, or an earlier one
+  Buffer<index> order_;
+  std::unique_ptr<Evaluator<T>> evaluator_;
+  double least_ = std::numeric_limits<double>::infinity();
+  Outcome outcome_;
+};
+
+}  // namespace
+
+template <class T>
+Outcome fit(const Fit<T>& f) {
+  return Loop<T>(f).run();
+}
+
+template <class T>
+std::vector<double> evaluate(const Net& net, const Objective& objective, const T* theta,
+                             const T* state, const Data<T>& data, int n_threads) {
+  std::vector<double> results(1 + objective.metrics.size());
+  Evaluator<T>(net, objective, theta, state, data.x.rows, n_threads).run(data, results.data());
+  return results;
+}
+
+template <class T>
+double gradient(const Net& net, const Objective& objective, const T* theta, const T* state,
+                const Data<T>& data, const Settings& settings, T* out) {
+  Buffer<T> statistics(net.n_state), parameters(net.n_theta);  // batch norm would move them
+  std::copy_n(state, net.n_state, statistics.data());
+  std::copy_n(theta, net.n_theta, parameters.data());
+  Stepper<T> stepper(net, objective, parameters.data(), statistics.data(), data.x.rows,
+                     settings.n_threads);
+  const Sums sums =
+      stepper.run({&data, nullptr, 0, data.x.rows, 1, settings.seed, settings.initial_epoch});
+  if (out) stepper.gradient(out);
+  return sums.loss;
+}
+
+template <class T>
+void forward(const Net& net, const T* theta, const T* state, const View<T>& x, T* out,
+             int n_threads) {
+  const Plan plan(net, nullptr, false);
+  const Cut cut = cut_of<T>(plan, x.rows);
+  const Weights<T> weights = weights_of<T>(plan, theta, const_cast<T*>(state));  // read only here
+  n_threads = threads_for(plan, x.rows, kernels<T>().width, true, n_threads);
+  std::vector<std::unique_ptr<Tile<T>>> tiles;
+  for (index i = 0; i < std::min<index>(n_threads, cut.chunks); ++i)
+    tiles.push_back(std::make_unique<Tile<T>>(plan, cut.chunk));
+  const Data<T> data{x, {}, nullptr, nullptr};
+  const Batch<T> batch{&data, nullptr, 0, x.rows, 1, 0, 0};
+  threads::parallel_blocks(cut.chunks, n_threads, [&](index k, int thread) {
+    Tile<T>& tile = *tiles[thread];
+    const index begin = k * cut.chunk, rows = std::min(cut.chunk, x.rows - begin), m = plan.outputs;
+    load_tile(batch, begin, rows, false, tile, Team{});
+    forward_tile(plan, weights, batch, begin, tile, Team{});
+    kernels<T>().turn(
+        {tile.line(plan.steps.back().out), tile.ld, nullptr, m, rows, out + begin * m, m, m});
+  });
+}
+
+#define COTERIE_INSTANTIATE(T)                                                               \
+  template Outcome fit(const Fit<T>&);                                                       \
+  template std::vector<double> evaluate(const Net&, const Objective&, const T*, const T*,    \
+                                        const Data<T>&, int);                                \
+  template double gradient(const Net&, const Objective&, const T*, const T*, const Data<T>&, \
+                           const Settings&, T*);                                             \
+  template void forward(const Net&, const T*, const T*, const View<T>&, T*, int);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::nn

@@ -1,0 +1,236 @@
+// A tile is loaded and goes forward through the steps, and the loss is taken.
+#include <cmath>
+
+#include "../../base/random.hpp"
+#include "pass.hpp"
+
+namespace coterie::nn {
+
+template <class T>
+index line_stride(index lanes) {
+  const index w = kernels<T>().width;
+  return lanes > w ? (lanes / w | 1) * w : lanes;
+}
+
+template <class T>
+Tile<T>::Tile(const Plan& plan, index chunk) : inputs(plan.inputs) {
+  const index w = kernels<T>().width;
+  lanes = round_up_to(chunk, w);
+  ld = line_stride<T>(lanes);
+  own = Buffer<T>(checked_product(plan.inputs + plan.targets, ld), T(0));
+  x = own.data();
+  y = x + plan.inputs * ld;
+  memory = Buffer<T>(checked_product(plan.lines - plan.inputs, ld), T(0));
+  scale = Buffer<T>(lanes, T(0));
+  values = Buffer<T>(lanes, T(0));
+  keys = Buffer<std::uint64_t>(lanes, 0);
+  if (!plan.training) return;
+  ones = Buffer<T>(lanes, T(1));
+  turned = Buffer<T>(checked_product(lanes, round_up_to(plan.widest, w)), T(0));
+  stats = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));
+}
+
+void Sums::add(const Sums& other) {
+  loss += other.loss;
+  activity += other.activity;
+  for (int k = 0; k < kMaxMetrics; ++k) metrics[k] += other.metrics[k];
+}
+
+// Columns in pieces where there are many, lanes where there are not.
+template <class T>
+void product(const DenseTask<T>& t, const Team& team) {
+  constexpr index grain =
+      12;  // columns: a multiple of most blocks of columns (engine/leaf/dense.hpp)
+  const index w = kernels<T>().width;
+  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads) {
+    team.pieces(t.columns, grain, [&](index j0, index j1) {
+      DenseTask<T> piece = t;
+      piece.w += j0;
+      if (t.bias) piece.bias += j0;
+      piece.out += j0 * t.out_ld;
+      if (t.outputs) piece.outputs += j0 * t.outputs_ld;
+      piece.columns = j1 - j0;
+      kernels<T>().dense(piece);
+    });
+    return;
+  }
+  team.pieces(t.lanes, 4 * w, [&](index r0, index r1) {
+    DenseTask<T> piece = t;
+    piece.x += r0;
+    piece.out += r0;
+    if (t.outputs) piece.outputs += r0;
+    piece.lanes = r1 - r0;
+    kernels<T>().dense(piece);
+  });
+}
+
+namespace {
+
+// Row r of the tile in the data.
+template <class T>
+index row_of(const Batch<T>& batch, index r) {
+  return batch.order ? batch.order[batch.first + r] : batch.first + r;
+}
+
+// Rows [r0, r1) of the tile to lines.
+template <class T>
+void gather(const View<T>& from, const Batch<T>& batch, index begin, const Tile<T>& tile, index r0,
+            index r1, T* to) {
+  const index at = batch.first + begin + r0,
+              rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
+  const T* x = batch.order ? from.data : from.data + at * from.stride;
+  kernels<T>().turn({x, from.stride, batch.order ? batch.order + at : nullptr, rows, from.cols,
+                     to + r0, tile.ld, r1 - r0});
+}
+
+template <class T>
+void activate(const Step& s, Tile<T>& tile, const T* z, T* out, const Team& team) {
+  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+    kernels<T>().activate({s.op.activation, T(s.op.alpha), r1 - r0, s.op.outputs, z + r0, tile.ld,
+                           out + r0, tile.ld});
+  });
+}
+
+template <class T>
+void dense_step(const Step& s, const Weights<T>& weights, Tile<T>& tile, const T* in, T* out,
+                const Team& team) {
+  const Op& op = s.op;
+  const bool apart = s.z >= 0 || op.activation == Activation::softmax;
+  T* to = s.z >= 0 ? tile.line(s.z) : out;
+  product<T>({in, tile.ld, tile.lanes, op.inputs, op.outputs, weights.theta + op.weights,
+              op.outputs, op.bias >= 0 ? weights.theta + op.bias : nullptr, to, tile.ld,
+              apart ? Activation::linear : op.activation, T(op.alpha), nullptr, 0},
+             team);
+  if (apart) activate(s, tile, to, out, team);
+}
+
+}  // namespace
+
+template <class T>
+void set_keys(const Step& s, const Batch<T>& batch, index begin, Tile<T>& tile) {
+  constexpr std::uint64_t golden = 0x9e3779b97f4a7c15ULL;
+  std::uint64_t key = mix(batch.seed + golden * (s.op.stream + 1));
+  key = mix(key + golden * (static_cast<std::uint64_t>(batch.epoch) + 1));
+  for (index r = 0; r < tile.rows; ++r)
+    tile.keys[r] = mix(key + golden * (static_cast<std::uint64_t>(row_of(batch, begin + r)) + 1));
+}
+
+template <class T>
+void random_step(const Step& s, const Batch<T>& batch, index begin, Tile<T>& tile, const T* in,
+                 T* out, index columns, const Team& team) {
+  set_keys(s, batch, begin, tile);
+  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+    const index rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
+    const NoiseTask<T> t{rows,     columns, tile.keys.data() + r0, T(s.op.rate), in + r0, tile.ld,
+                         out + r0, tile.ld};
+    if (s.op.kind == Kind::dropout)
+      kernels<T>().dropout(t);
+    else
+      kernels<T>().noise(t);
+    for (index j = 0; j < columns; ++j)
+      for (index r = r0 + rows; r < r1; ++r) out[j * tile.ld + r] = T(0);
+  });
+}
+
+template <class T>
+void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets, Tile<T>& tile,
+               const Team& team) {
+  const Data<T>& data = *batch.data;
+  tile.rows = rows;
+  tile.lanes = round_up_to(rows, kernels<T>().width);
+  const bool same = targets_are_inputs(data);
+  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+    gather(data.x, batch, begin, tile, r0, r1, tile.x);
+    if (with_targets && !data.labels && !same) gather(data.y, batch, begin, tile, r0, r1, tile.y);
+  });
+  if (with_targets && same) tile.y = tile.x;
+  if (!with_targets || !data.labels) return;
+  for (index r = 0; r < rows; ++r) tile.y[r] = T(data.labels[row_of(batch, begin + r)]);
+}
+
+template <class T>
+void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
+                  Tile<T>& tile, const Team& team) {
+  const T* in = tile.line(0);
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& s = plan.steps[i];
+    T* out = tile.line(s.out);
+    answer_interrupt(plan, tile.rows);
+    switch (s.op.kind) {
+      case Kind::dense:
+        dense_step(s, weights, tile, in, out, team);
+        break;
+      case Kind::activation:
+        if (s.z >= 0) std::copy_n(in, s.op.outputs * tile.ld, tile.line(s.z));
+        activate(s, tile, in, out, team);
+        break;
+      case Kind::dropout:
+      case Kind::noise:
+        if (out != in) random_step(s, batch, begin, tile, in, out, s.op.outputs, team);
+        break;
+      case Kind::activity:
+        break;
+      case Kind::batch_norm:
+        norm_forward(
+            plan, s, weights, tile, in, out,
+            plan.training ? tile.stats.data() + 2 * static_cast<index>(i) * plan.widest : nullptr);
+        break;
+    }
+    in = out;
+  }
+}
+
+template <class T>
+Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+               bool with_gradient, Tile<T>& tile, const Team& team) {
+  const Data<T>& data = *batch.data;
+  const auto weight = [&](index r) {
+    return data.weights ? data.weights[row_of(batch, begin + r)] : 1.0;
+  };
+  const double factor = objective.scale / batch.divisor;
+  if (data.weights)
+    for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight(r) * factor);
+  else
+    std::fill_n(tile.scale.data(), tile.rows, T(factor));
+  std::fill(tile.scale.data() + tile.rows, tile.scale.data() + tile.lanes, T(0));
+  const T* p = tile.line(plan.steps.back().out);
+  const T* y = tile.y;
+  T* g = with_gradient ? tile.line(plan.at_gradient) : nullptr;
+  T* outputs = plan.fused != Activation::linear && !objective.metrics.empty() ? tile.line(plan.at_p)
+                                                                              : nullptr;
+  const double smooth = objective.label_smoothing;
+  const index classes =
+      plan.loss == Loss::binary || plan.loss == Loss::binary_logits ? 2 : plan.outputs;
+  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+    kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth), T(smooth / double(classes)),
+                       r1 - r0, plan.outputs, p + r0, tile.ld, y + r0, tile.ld,
+                       tile.scale.data() + r0, g ? g + r0 : nullptr, tile.ld,
+                       outputs ? outputs + r0 : nullptr, tile.ld, tile.values.data() + r0});
+  });
+  Sums sums;
+  for (index r = 0; r < tile.rows; ++r) sums.loss += weight(r) * double(tile.values[r]);
+  for (std::size_t k = 0; k < objective.metrics.size(); ++k) {
+    kernels<T>().metric({objective.metrics[k], tile.lanes, plan.outputs, outputs ? outputs : p,
+                         tile.ld, y, tile.ld, tile.values.data()});
+    for (index r = 0; r < tile.rows; ++r) sums.metrics[k] += double(tile.values[r]);
+  }
+  for (const Step& s : plan.steps)
+    sums.activity += activity_penalty(s, batch.rows, tile, tile.line(s.out));
+  return sums;
+}
+
+#define COTERIE_INSTANTIATE(T)                                                                   \
+  template struct Tile<T>;                                                                       \
+  template index line_stride<T>(index);                                                          \
+  template void product(const DenseTask<T>&, const Team&);                                       \
+  template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,  \
+                            const Team&);                                                        \
+  template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);           \
+  template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,   \
+                             const Team&);                                                       \
+  template Sums loss_tile(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
+                          const Team&);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::nn

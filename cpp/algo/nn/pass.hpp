@@ -1,0 +1,115 @@
+// A chunk of rows through the net: forward, loss, backward.
+#pragma once
+#include "../../base/interrupt.hpp"
+#include "plan.hpp"
+
+namespace coterie::nn {
+
+// Memory of one chunk. A line holds one feature's values of all its rows.
+template <class T>
+struct Tile {
+  Tile(const Plan& plan, index chunk);
+  T* line(index i) { return i < inputs ? x + i * ld : memory.data() + (i - inputs) * ld; }
+  index inputs, ld, rows = 0, lanes = 0;
+  T *x, *y;  // lines of inputs and targets: own, or kept by whoever set them
+  Buffer<T> memory, own;
+  Buffer<T> scale, values;     // lanes: of the rows' gradients, the rows' losses
+  Buffer<T> ones;              // lanes
+  Buffer<T> turned;            // one step's gradient as rows
+  Buffer<T> stats;             // batch norm's means and inverse deviations
+  Buffer<std::uint64_t> keys;  // of the rows' random numbers
+};
+// Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
+// crowd a few sets of the cache.
+template <class T>
+index line_stride(index lanes);
+
+// The parameters, and W^T of the steps whose input has a gradient.
+template <class T>
+struct Weights {
+  const T* theta;
+  T* state;
+  Buffer<T> transposed;
+  std::vector<index> at;  // of each step in transposed, or -1
+};
+template <class T>
+Weights<T> weights_of(const Plan& plan, const T* theta, T* state);
+template <class T>
+void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team);
+
+// Rows of a batch.
+template <class T>
+struct Batch {
+  const Data<T>* data;
+  const index* order;  // rows of the data, or null: first, first + 1, ...
+  index first, rows;
+  double divisor;  // of the sum of losses
+  std::uint64_t seed;
+  index epoch;
+};
+
+// An autoencoder's: they are turned once.
+template <class T>
+bool targets_are_inputs(const Data<T>& data) {
+  return data.y.data == data.x.data && data.y.stride == data.x.stride && data.y.cols == data.x.cols;
+}
+
+struct Sums {
+  double loss = 0, activity = 0;
+  double metrics[kMaxMetrics] = {};
+  void add(const Sums& other);
+};
+
+// Between the products of a tile that takes milliseconds; shorter ones are asked about elsewhere.
+inline void answer_interrupt(const Plan& plan, index rows) {
+  constexpr double long_work = 1e8;
+  if (plan.flops * double(rows) < long_work) return;
+  if (interrupt::pending() || threads::stopped()) throw Interrupted();
+}
+
+// Rows [begin, begin + rows) of the batch into the tile.
+template <class T>
+void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets, Tile<T>& tile,
+               const Team& team);
+template <class T>
+void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
+                  Tile<T>& tile, const Team& team);
+// with_gradient: dL/d(output) into the tile's first gradient.
+template <class T>
+Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+               bool with_gradient, Tile<T>& tile, const Team& team);
+// dL/d(theta) of the tile into `gradient`, shaped like theta, or added to it.
+template <class T>
+void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
+                   T* gradient, bool add, Tile<T>& tile, const Team& team);
+
+// ---- the parts
+
+template <class T>
+void product(const DenseTask<T>& task, const Team& team);
+// dW = X^T D, and db unless it is null; add: to what they hold.
+template <class T>
+void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* dw, T* db, bool add,
+                      const Team& team);
+// g, lines of dL/da, to dL/dz; from: outputs or inputs of the activation.
+template <class T>
+void derive(const Op& op, Tile<T>& tile, const T* from, T* g, const Team& team);
+// Dropout or noise; lanes beyond the rows become 0, so that they never count.
+template <class T>
+void random_step(const Step& step, const Batch<T>& batch, index begin, Tile<T>& tile, const T* in,
+                 T* out, index columns, const Team& team);
+
+// algo/nn/norm.cpp
+template <class T>
+void norm_forward(const Plan& plan, const Step& step, const Weights<T>& weights, Tile<T>& tile,
+                  const T* x, T* out, T* stats);
+template <class T>
+void norm_backward(const Plan& plan, const Step& step, const Weights<T>& weights, Tile<T>& tile,
+                   const T* x, T* g, const T* stats, T* gradient, bool add);
+template <class T>
+void activity_gradient(const Plan& plan, const Step& step, index batch_rows, Tile<T>& tile,
+                       const T* a, T* g);
+template <class T>
+double activity_penalty(const Step& step, index batch_rows, const Tile<T>& tile, const T* a);
+
+}  // namespace coterie::nn

@@ -1,0 +1,166 @@
+#include "plan.hpp"
+
+#include <string>
+
+#include "../../base/check.hpp"
+
+namespace coterie::nn {
+namespace {
+
+void place(index offset, index size, const char* what, index& total) {
+  if (offset < 0) refuse(what, "an offset >= 0", offset);
+  total = std::max(total, offset + size);
+}
+
+void check(const Op& op, Net& net) {
+  if (op.inputs < 1) refuse("inputs", "a number >= 1", op.inputs);
+  if (op.outputs < 1) refuse("outputs", "a number >= 1", op.outputs);
+  if (op.kind == Kind::dense) {
+    place(op.weights, checked_product(op.inputs, op.outputs), "weights", net.n_theta);
+    if (op.bias >= 0) place(op.bias, op.outputs, "bias", net.n_theta);
+    return;
+  }
+  if (op.inputs != op.outputs)
+    refuse("outputs", "as many as inputs", op.outputs, " and ", op.inputs);
+  if (op.kind == Kind::dropout && !(op.rate >= 0 && op.rate < 1))
+    refuse("rate", "a number in [0, 1)", op.rate);
+  if (op.kind == Kind::batch_norm) {
+    if (op.gamma >= 0) place(op.gamma, op.outputs, "gamma", net.n_theta);
+    if (op.beta >= 0) place(op.beta, op.outputs, "beta", net.n_theta);
+    place(op.mean, op.outputs, "mean", net.n_state);
+    place(op.variance, op.outputs, "variance", net.n_state);
+  }
+}
+
+// The loss that takes the place of the last activation, or the loss itself.
+Loss fuse(Loss loss, Activation last, bool from_logits) {
+  const bool sigmoid = from_logits || last == Activation::sigmoid;
+  const bool softmax = from_logits || last == Activation::softmax;
+  if (loss == Loss::binary && sigmoid) return Loss::binary_logits;
+  if (loss == Loss::categorical && softmax) return Loss::categorical_logits;
+  if (loss == Loss::sparse && softmax) return Loss::sparse_logits;
+  return loss;
+}
+
+}  // namespace
+
+Net::Net(std::vector<Op> given) : ops(std::move(given)) {
+  if (ops.empty()) refuse("ops", "at least one", "none");
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    check(ops[i], *this);
+    if (i > 0 && ops[i].inputs != ops[i - 1].outputs)
+      refuse("inputs", ("the " + std::to_string(ops[i - 1].outputs) + " outputs before").c_str(),
+             ops[i].inputs, " in op ", i);
+  }
+}
+
+int slots_of(Rule rule) {
+  switch (rule) {
+    case Rule::sgd:
+      return 0;
+    case Rule::momentum:
+    case Rule::nesterov:
+    case Rule::adagrad:
+    case Rule::rmsprop:
+      return 1;
+    case Rule::rmsprop_momentum:
+    case Rule::adam:
+      return 2;
+  }
+  return 0;
+}
+
+Plan::Plan(const Net& net, const Objective* objective, bool train)
+    : training(train), inputs(net.inputs()), outputs(net.outputs()) {
+  index line = inputs;
+  bool found = false;
+  widest = std::max(inputs, outputs);
+  for (const Op& op : net.ops) {
+    Step s{op, line};
+    const bool alias = op.kind == Kind::activity ||
+                       (!train && (op.kind == Kind::dropout || op.kind == Kind::noise));
+    if (alias)
+      s.out = steps.empty() ? 0 : steps.back().out;
+    else
+      line += op.outputs;
+    widest = std::max(widest, op.outputs);
+    const auto segment = [&](index offset, index size, double l1, double l2) {
+      if (offset < 0) return;
+      if (op.trainable)
+        segments.push_back({offset, size, l1, l2});
+      else if (l1 != 0 || l2 != 0)
+        fixed.push_back({offset, size, l1, l2});
+      penalties = penalties || l1 != 0 || l2 != 0;
+      params += size;
+      if (op.trainable && !found) found = true, lowest = static_cast<index>(steps.size());
+    };
+    if (op.kind == Kind::dense) {
+      segment(op.weights, op.inputs * op.outputs, op.l1, op.l2);
+      segment(op.bias, op.outputs, op.bias_l1, op.bias_l2);
+      flops += 6.0 * double(op.inputs) * double(op.outputs);
+    }
+    if (op.kind == Kind::batch_norm) {
+      segment(op.gamma, op.outputs, 0, 0);
+      segment(op.beta, op.outputs, 0, 0);
+      whole_batch = whole_batch || (train && op.trainable);
+    }
+    whole_batch = whole_batch || (op.kind == Kind::activity && op.kl_weight != 0);
+    flops += 20.0 * double(op.outputs);
+    steps.push_back(s);
+  }
+  if (!found) lowest = static_cast<index>(steps.size());
+  Step& last = steps.back();
+  if (objective) {
+    const bool penal = last.op.activity_l1 != 0 || last.op.activity_l2 != 0;
+    const bool acts = last.op.kind == Kind::dense || last.op.kind == Kind::activation;
+    loss = fuse(objective->loss, acts && !penal ? last.op.activation : Activation::linear,
+                objective->from_logits);
+    if (loss != objective->loss && !objective->from_logits) {
+      fused = last.op.activation;
+      last.op.activation = Activation::linear;
+    }
+  }
+  for (Step& s : steps)
+    if (train && needs_inputs(s.op.activation)) s.z = line, line += s.op.outputs;
+  targets = loss == Loss::sparse || loss == Loss::sparse_logits ? 1 : outputs;
+  if (!objective) targets = 0;
+  at_p = line;
+  at_gradient = at_p + (objective ? outputs : 0);
+  lines = at_gradient + (train ? 2 * widest : 0);
+}
+
+std::vector<Penalised> merged(const std::vector<Penalised>& segments) {
+  std::vector<Penalised> all;
+  for (const Penalised& s : segments)
+    if (!all.empty() && all.back().offset + all.back().size == s.offset && all.back().l1 == s.l1 &&
+        all.back().l2 == s.l2)
+      all.back().size += s.size;
+    else
+      all.push_back(s);
+  return all;
+}
+
+template <class T>
+Cut cut_of(const Plan& plan, index rows) {
+  // A tile's lines stay in the L1 cache or close to it; partial gradients in the L2 cache.
+  constexpr index tile_bytes = 96 << 10, least = 64, most = 256, partial_bytes = 256 << 10;
+  constexpr index shards = 64, layer_rows = 1024;
+  Cut c{};
+  const index w = kernels<T>().width;
+  c.layers = plan.whole_batch || (plan.training && plan.params * index(sizeof(T)) > partial_bytes);
+  const index unit = 4 * w, room = tile_bytes / (plan.lines * index(sizeof(T)));
+  index limit =
+      std::clamp((room + unit / 2) / unit * unit, std::min(least, unit), std::max(most, unit));
+  if (c.layers) limit = plan.whole_batch ? std::max<index>(rows, 1) : layer_rows;
+  c.chunks = std::max<index>(1, (rows + limit - 1) / limit);
+  c.chunk = std::max<index>(1, round_up_to((rows + c.chunks - 1) / c.chunks, w));
+  c.chunks = std::max<index>(1, (rows + c.chunk - 1) / c.chunk);
+  c.per_shard = c.layers ? c.chunks : (c.chunks + shards - 1) / shards;
+  c.shards = (c.chunks + c.per_shard - 1) / c.per_shard;
+  return c;
+}
+
+template Cut cut_of<float>(const Plan&, index);
+template Cut cut_of<double>(const Plan&, index);
+
+}  // namespace coterie::nn

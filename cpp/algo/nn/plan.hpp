@@ -1,0 +1,91 @@
+// A net as it runs: steps with their buffers in a tile, and how a batch is cut.
+#pragma once
+#include <algorithm>
+
+#include "../../base/buffer.hpp"
+#include "../../base/threads.hpp"
+#include "../../engine/isa.hpp"
+#include "nn.hpp"
+
+namespace coterie::nn {
+
+template <class T>
+const Kernels<T>& kernels();
+template <>
+inline const Kernels<float>& kernels<float>() {
+  return isa::table().nn->f32;
+}
+template <>
+inline const Kernels<double>& kernels<double>() {
+  return isa::table().nn->f64;
+}
+
+inline index round_up_to(index n, index to) { return (n + to - 1) / to * to; }
+
+// The derivative is formed from the inputs of the activation, not from its outputs.
+inline bool needs_inputs(Activation a) {
+  return a == Activation::step || a == Activation::gelu || a == Activation::gelu_tanh;
+}
+
+// Threads within one tile: f(begin, end) over pieces of [0, count), cut at multiples of `grain` and
+// of about the same size.
+struct Team {
+  int n_threads = 1;
+  template <class F>
+  void pieces(index count, index grain, const F& f) const {
+    if (n_threads <= 1 || count <= grain) return f(index(0), count);
+    const index grains = (count + grain - 1) / grain;
+    const index blocks = std::min<index>(grains, 2 * n_threads);
+    threads::parallel_blocks(blocks, n_threads, [&](index b, int) {
+      f(b * grains / blocks * grain, std::min(count, (b + 1) * grains / blocks * grain));
+    });
+  }
+};
+
+// Where a step's lines stand in a tile, in lines from its start.
+struct Step {
+  Op op;
+  index out;     // of its outputs
+  index z = -1;  // of the inputs of its activation, where they are needed
+};
+
+struct Penalised {
+  index offset, size;
+  double l1, l2;
+};
+
+struct Plan {
+  // training: dropout, noise and batches' statistics; the last activation may become part of the
+  // loss.
+  Plan(const Net& net, const Objective* objective, bool training);
+
+  std::vector<Step> steps;
+  std::vector<Penalised> segments;  // of theta, those that are trained
+  std::vector<Penalised> fixed;     // those that are not, with penalties
+  Loss loss = Loss::mse;
+  Activation fused = Activation::linear;  // what the loss does in place of the last step
+  bool training = false, whole_batch = false, penalties = false;
+  index inputs, outputs, targets;  // lines of x, of the output, of y
+  index lowest = 0;                // the first step with parameters to train
+  index lines = 0;                 // of a tile
+  index widest = 0;                // lines of a gradient
+  index params = 0;
+  double flops = 0;  // of a row, forward and backward
+
+  // Lines of a tile: x, outputs of the steps, probabilities, two gradients.
+  index at_p, at_gradient;
+};
+
+// Neighbours with the same penalties as one.
+std::vector<Penalised> merged(const std::vector<Penalised>& segments);
+
+// How a batch of `rows` is cut: chunks of `chunk` rows, `shards` of consecutive chunks that share a
+// partial gradient.
+struct Cut {
+  index chunk, chunks, shards, per_shard;
+  bool layers;  // threads share each layer of a tile rather than chunks
+};
+template <class T>
+Cut cut_of(const Plan& plan, index rows);
+
+}  // namespace coterie::nn

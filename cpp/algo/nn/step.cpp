@@ -1,0 +1,268 @@
+#include "step.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "../../base/interrupt.hpp"
+
+namespace coterie::nn {
+
+int threads_for(const Plan& plan, index rows, index width, bool forward_only, int n_threads) {
+  const double share = forward_only ? 1.0 / 3 : 1;
+  return threads::worth(share * plan.flops * double(rows) / (2 * double(width)), n_threads);
+}
+
+template <class T>
+double penalty_of(const std::vector<Penalised>& segments, const T* theta) {
+  double total = 0;
+  for (const Penalised& s : segments) {
+    if (s.l1 == 0 && s.l2 == 0) continue;
+    double sizes = 0, squares = 0;
+    for (index i = s.offset; i < s.offset + s.size; ++i) {
+      const double w = double(theta[i]);
+      sizes += std::abs(w);
+      squares += w * w;
+    }
+    total += s.l1 * sizes + s.l2 * squares;
+  }
+  return total;
+}
+
+template <class T>
+double divisor_of(const Objective& objective, const Batch<T>& batch) {
+  if (objective.sum) return 1;
+  if (!objective.weighted_mean || batch.data->weights == nullptr) return double(batch.rows);
+  double total = 0;
+  for (index r = batch.first; r < batch.first + batch.rows; ++r)
+    total += batch.data->weights[batch.order ? batch.order[r] : r];
+  return total > 0 ? total : 1;
+}
+
+template <class T>
+Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* state,
+                    index batch_rows, int n_threads)
+    : plan_(net, &objective, true),
+      objective_(objective),
+      theta_(theta),
+      batch_rows_(batch_rows),
+      size_(net.n_theta),
+      stride_(round_up_to(net.n_theta, 16)),
+      n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
+      most_(cut_of<T>(plan_, batch_rows)),
+      team_{most_.layers ? n_threads_ : 1},
+      weights_(weights_of<T>(plan_, theta, state)) {
+  const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
+  // A smaller batch may be cut into larger chunks, never larger than it is.
+  index chunk = most_.chunk;
+  for (index rows = 1; rows < batch_rows; rows *= 2)
+    chunk = std::max(chunk, cut_of<T>(plan_, rows).chunk);
+  for (index i = 0; i < tiles; ++i)
+    tiles_.push_back(std::make_unique<Tile<T>>(plan_, round_up_to(chunk, kernels<T>().width)));
+  merged_ = merged(plan_.segments);
+  parts_ = Buffer<T>(checked_product(most_.shards, stride_), T(0));
+  sums_.resize(static_cast<std::size_t>(most_.chunks));
+  refresh();
+}
+
+template <class T>
+void Stepper<T>::keep_rows() {
+  constexpr index most_bytes = index{1} << 28;
+  const index values = most_.chunks * (plan_.inputs + plan_.targets) * tiles_[0]->ld;
+  if (values * index(sizeof(T)) > most_bytes) return;
+  kept_ = Buffer<T>(values, T(0));
+  is_kept_.assign(static_cast<std::size_t>(most_.chunks), 0);
+}
+
+template <class T>
+void Stepper<T>::load(const Batch<T>& batch, index chunk, index begin, index rows, Tile<T>& tile,
+                      const Team& team) {
+  if (is_kept_.empty()) return load_tile(batch, begin, rows, true, tile, team);
+  tile.x = kept_.data() + chunk * (plan_.inputs + plan_.targets) * tile.ld;
+  tile.y = targets_are_inputs(*batch.data) ? tile.x : tile.x + plan_.inputs * tile.ld;
+  tile.rows = rows;
+  tile.lanes = round_up_to(rows, kernels<T>().width);
+  if (!is_kept_[chunk]) load_tile(batch, begin, rows, true, tile, team);
+  is_kept_[chunk] = 1;
+}
+
+template <class T>
+Sums Stepper<T>::run(Batch<T> batch) {
+  const Cut cut = batch.rows == batch_rows_ ? most_ : cut_of<T>(plan_, batch.rows);
+  batch.divisor = divisor_of(objective_, batch);
+  const auto chunk = [&](index shard, index k, Tile<T>& tile, const Team& team) {
+    const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
+    load(batch, k, begin, rows, tile, team);
+    forward_tile(plan_, weights_, batch, begin, tile, team);
+    sums_[k] = loss_tile(plan_, objective_, batch, begin, true, tile, team);
+    backward_tile(plan_, weights_, batch, begin, parts_.data() + shard * stride_,
+                  k > shard * cut.per_shard, tile, team);
+  };
+  const auto shard = [&](index s, Tile<T>& tile, const Team& team) {
+    for (index k = s * cut.per_shard; k < std::min(cut.chunks, (s + 1) * cut.per_shard); ++k)
+      chunk(s, k, tile, team);
+  };
+  n_parts_ = cut.shards;
+  if (cut.layers || n_threads_ <= 1 || cut.shards == 1)
+    for (index s = 0; s < cut.shards; ++s) shard(s, *tiles_[0], team_);
+  else
+    threads::parallel_blocks(cut.shards, n_threads_,
+                             [&](index s, int thread) { shard(s, *tiles_[thread], Team{}); });
+  Sums total;
+  for (index k = 0; k < cut.chunks; ++k) total.add(sums_[k]);
+  penalty_factor_ = objective_.penalty_mean ? 1 / batch.divisor : 1;
+  total.loss = total.loss * objective_.scale / batch.divisor + total.activity + penalty();
+  return total;
+}
+
+template <class T>
+double Stepper<T>::penalty() const {
+  if (!plan_.penalties) return 0;
+  return penalty_factor_ * (penalty_of(plan_.segments, theta_) + penalty_of(plan_.fixed, theta_));
+}
+
+template <class T>
+UpdateTask<T> Stepper<T>::task_of(const Optimizer& o, T* slots) const {
+  const double t = double(o.iterations) + 1;
+  double rate = o.rates[o.n_rates > 1 ? std::min(o.taken, o.n_rates - 1) : 0];
+  const double keep = 1 - rate * o.weight_decay;
+  if (o.rule == Rule::adam)
+    rate *= std::sqrt(1 - std::pow(o.beta2, t)) / (1 - std::pow(o.beta1, t));
+  UpdateTask<T> task{};
+  task.rule = o.rule;
+  task.w = theta_;
+  task.parts = parts_.data();
+  task.n_parts = n_parts_;
+  task.part_stride = stride_;
+  task.slot0 = slots;
+  task.slot1 = slots + (slots_of(o.rule) > 1 ? size_ : 0);
+  task.clip = o.clip_value > 0 ? T(o.clip_value) : std::numeric_limits<T>::infinity();
+  task.scale = T(1);
+  task.rate = T(rate);
+  task.keep = T(keep);
+  task.momentum = T(o.momentum);
+  task.rho = T(o.rho);
+  task.beta1 = T(o.beta1);
+  task.beta2 = T(o.beta2);
+  task.epsilon = T(o.epsilon);
+  return task;
+}
+
+// The task for elements [a, b) of a segment.
+template <class T>
+UpdateTask<T> part_of(UpdateTask<T> task, const Penalised& s, double factor, index a, index b) {
+  task.w += s.offset + a;
+  task.parts += s.offset + a;
+  if (task.slot0) task.slot0 += s.offset + a;
+  if (task.slot1) task.slot1 += s.offset + a;
+  task.size = b - a;
+  task.l1 = T(s.l1 * factor);
+  task.l2 = T(s.l2 * factor);
+  return task;
+}
+
+// Sums of the partials, penalties included, into the first of them.
+template <class T>
+void Stepper<T>::reduce_parts() {
+  UpdateTask<T> task{};
+  task.w = theta_;
+  task.parts = parts_.data();
+  task.n_parts = n_parts_;
+  task.part_stride = stride_;
+  for (const Penalised& s : plan_.segments)
+    kernels<T>().reduce(part_of(task, s, penalty_factor_, 0, s.size), parts_.data() + s.offset);
+  n_parts_ = 1;
+}
+
+namespace {
+
+template <class T>
+double norm_of(const T* g, index size) {
+  double total = 0;
+  for (index i = 0; i < size; ++i) total += double(g[i]) * double(g[i]);
+  return total;
+}
+
+double scale_to(double limit, double square) {
+  const double norm = std::sqrt(square);
+  return limit > 0 && norm > limit ? limit / norm : 1;
+}
+
+}  // namespace
+
+template <class T>
+void Stepper<T>::update(Optimizer& o, T* slots) {
+  constexpr index grain = 8192;
+  const bool norms = o.clip_norm > 0 || o.global_clip_norm > 0;
+  double factor = penalty_factor_;
+  if (norms) reduce_parts(), factor = 0;
+  UpdateTask<T> task = task_of(o, slots);
+  if (o.global_clip_norm > 0) {
+    double square = 0;
+    for (const Penalised& s : plan_.segments) square += norm_of(parts_.data() + s.offset, s.size);
+    task.scale = T(scale_to(o.global_clip_norm, square));
+  }
+  for (const Penalised& s : o.clip_norm > 0 ? plan_.segments : merged_) {
+    if (o.clip_norm > 0)
+      task.scale = T(scale_to(o.clip_norm, norm_of(parts_.data() + s.offset, s.size)));
+    team_.pieces(s.size, grain,
+                 [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
+  }
+  ++o.iterations, ++o.taken;
+  refresh();
+}
+
+template <class T>
+void Stepper<T>::gradient(T* out) {
+  reduce_parts();
+  std::fill_n(out, size_, T(0));
+  for (const Penalised& s : plan_.segments)
+    std::copy_n(parts_.data() + s.offset, s.size, out + s.offset);
+}
+
+// ---- evaluation
+
+template <class T>
+Evaluator<T>::Evaluator(const Net& net, const Objective& objective, const T* theta, const T* state,
+                        index rows, int n_threads)
+    : plan_(net, &objective, false),
+      objective_(objective),
+      n_threads_(threads_for(plan_, rows, kernels<T>().width, true, n_threads)),
+      cut_(cut_of<T>(plan_, rows)),
+      weights_(
+          weights_of<T>(plan_, theta, const_cast<T*>(state))) {  // read only outside of training
+  for (index i = 0; i < std::min<index>(n_threads_, cut_.chunks); ++i)
+    tiles_.push_back(std::make_unique<Tile<T>>(plan_, cut_.chunk));
+  sums_.resize(static_cast<std::size_t>(cut_.chunks));
+}
+
+template <class T>
+void Evaluator<T>::run(const Data<T>& data, double* results) {
+  Batch<T> batch{&data, nullptr, 0, data.x.rows, 1, 0, 0};
+  batch.divisor = divisor_of(objective_, batch);
+  threads::parallel_blocks(cut_.chunks, n_threads_, [&](index k, int thread) {
+    Tile<T>& tile = *tiles_[thread];
+    const index begin = k * cut_.chunk, rows = std::min(cut_.chunk, data.x.rows - begin);
+    load_tile(batch, begin, rows, true, tile, Team{});
+    forward_tile(plan_, weights_, batch, begin, tile, Team{});
+    sums_[k] = loss_tile(plan_, objective_, batch, begin, false, tile, Team{});
+  });
+  Sums total;
+  for (index k = 0; k < cut_.chunks; ++k) total.add(sums_[k]);
+  double penalty = 0;
+  if (plan_.penalties)
+    penalty = penalty_of(plan_.segments, weights_.theta) + penalty_of(plan_.fixed, weights_.theta);
+  if (objective_.penalty_mean) penalty /= batch.divisor;
+  results[0] = total.loss * objective_.scale / batch.divisor + total.activity + penalty;
+  for (std::size_t k = 0; k < objective_.metrics.size(); ++k)
+    results[1 + k] = total.metrics[k] / double(data.x.rows);
+}
+
+#define COTERIE_INSTANTIATE(T)                                         \
+  template class Stepper<T>;                                           \
+  template class Evaluator<T>;                                         \
+  template double penalty_of(const std::vector<Penalised>&, const T*); \
+  template double divisor_of(const Objective&, const Batch<T>&);
+COTERIE_INSTANTIATE(float)
+COTERIE_INSTANTIATE(double)
+
+}  // namespace coterie::nn

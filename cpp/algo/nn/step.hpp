@@ -1,0 +1,81 @@
+// One step of training: a batch's gradient from its chunks, and the update.
+#pragma once
+#include <memory>
+
+#include "pass.hpp"
+
+namespace coterie::nn {
+
+template <class T>
+class Stepper {
+ public:
+  // batch_rows: at most as many rows a step. Nothing is allocated later.
+  Stepper(const Net& net, const Objective& objective, T* theta, T* state, index batch_rows,
+          int n_threads);
+
+  // Every batch will be the same rows in the same order: their lines are made once and kept.
+  void keep_rows();
+  // Loss, its penalties included, and metrics summed over the rows; partial gradients wait for
+  // `update`.
+  Sums run(Batch<T> batch);
+  // theta from the partial gradients, at the optimiser's next iteration.
+  void update(Optimizer& optimizer, T* slots);
+  // The gradient itself; what is not trained is 0.
+  void gradient(T* out);
+  void refresh() { transpose_weights(plan_, weights_, team_); }  // after theta was written to
+
+  // An interrupt comes before the parameters are touched, or after.
+  bool atomic() const { return !most_.layers; }
+
+ private:
+  void load(const Batch<T>& batch, index chunk, index begin, index rows, Tile<T>& tile,
+            const Team& team);
+  double penalty() const;
+  void reduce_parts();
+  UpdateTask<T> task_of(const Optimizer& optimizer, T* slots) const;
+
+  Plan plan_;
+  Objective objective_;
+  T* theta_;
+  index batch_rows_;
+  index size_, stride_;  // of theta; of one partial gradient
+  int n_threads_;        // worth having for a full batch
+  Cut most_;
+  Team team_;  // within a tile and in the update
+  Weights<T> weights_;
+  std::vector<std::unique_ptr<Tile<T>>> tiles_;  // one a thread
+  std::vector<Penalised> merged_;
+  Buffer<T> parts_;
+  Buffer<T> kept_;             // lines of x and y of every chunk
+  std::vector<char> is_kept_;  // of each chunk: are they there?
+  std::vector<Sums> sums_;     // one a chunk
+  index n_parts_ = 1;
+  double penalty_factor_ = 1;
+};
+
+// The sums of all rows of the data: loss and penalties as `evaluate` reports them, for a plan that
+// is not for training. Reuses its tiles.
+template <class T>
+class Evaluator {
+ public:
+  Evaluator(const Net& net, const Objective& objective, const T* theta, const T* state, index rows,
+            int n_threads);
+  void run(const Data<T>& data, double* results);  // 1 + metrics values
+
+ private:
+  Plan plan_;
+  Objective objective_;
+  int n_threads_;
+  Cut cut_;
+  Weights<T> weights_;
+  std::vector<std::unique_ptr<Tile<T>>> tiles_;
+  std::vector<Sums> sums_;
+};
+
+template <class T>
+double penalty_of(const std::vector<Penalised>& segments, const T* theta);
+template <class T>
+double divisor_of(const Objective& objective, const Batch<T>& batch);
+int threads_for(const Plan& plan, index rows, index width, bool forward_only, int n_threads);
+
+}  // namespace coterie::nn

@@ -1,0 +1,20 @@
+// The leaves of networks, gathered into their table; compiled once per ISA.
+#include "dense.hpp"
+#include "loss.hpp"
+#include "noise.hpp"
+#include "optimizer.hpp"
+
+namespace coterie::COTERIE_ISA {
+
+template <class T>
+constexpr nn::Kernels<T> nn_kernels() {
+  return {width<T>,          turn<T>,         dense<T>, weights_dot<T>, weights_outer<T>,
+          activate_lines<T>, derive_lines<T>, loss<T>,  metric<T>,      update<T>,
+          reduce<T>,         dropout<T>,      noise<T>};
+}
+
+extern const nn::Table nn_table;
+constexpr nn::Table kNnTable = {nn_kernels<float>(), nn_kernels<double>()};
+const nn::Table nn_table = kNnTable;
+
+}  // namespace coterie::COTERIE_ISA

@@ -1,0 +1,77 @@
+"""What can be written to a model file and made again: a class of ours and its arguments."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeVar
+
+C = TypeVar("C", bound="Configured")
+
+
+class Configured:
+    """Base of what is described by the arguments of its `__init__`, kept under their names."""
+
+    _arguments: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        init: Any = vars(cls).get("__init__")
+        if init is None:
+            return
+        code = init.__code__
+        n_plain = code.co_argcount
+        names = code.co_varnames[1 : n_plain + code.co_kwonlyargcount]
+        plain = init.__defaults__ or ()
+        defaults = dict(zip(code.co_varnames[n_plain - len(plain) : n_plain], plain, strict=True))
+        defaults.update(init.__kwdefaults__ or {})
+        cls._arguments = {name: defaults.get(name, ...) for name in names}
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this object again, by name."""
+        return {name: getattr(self, name) for name in self._arguments}
+
+    def __repr__(self) -> str:
+        changed = (
+            f"{name}={value!r}"
+            for name, value in self.get_config().items()
+            if self._arguments[name] is ... or value != self._arguments[name]
+        )
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+
+def lookup(
+    value: object, kind: type[C], names: dict[str, type[C]], what: str, optional: bool = False
+) -> C:
+    """Return `value` if it is a `kind`, or a new one of that name with its defaults."""
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, type) and issubclass(value, kind):
+        return value()
+    if isinstance(value, str) and value in names:
+        return names[value]()
+    wanted = ", ".join(map(repr, names))
+    error = ValueError if isinstance(value, str) else TypeError
+    none = " or None" if optional else ""
+    raise error(f"{what}: wanted one of {wanted}, a {kind.__name__}{none}, got {value!r}")
+
+
+def packed(value: Any) -> Any:
+    """Return `value` as JSON can hold it: an object of ours as its class and arguments."""
+    if isinstance(value, Configured):
+        config = {name: packed(item) for name, item in value.get_config().items()}
+        return {"class_name": type(value).__name__, "config": config}
+    if isinstance(value, (list, tuple)):
+        return [packed(item) for item in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def unpacked(value: Any, classes: dict[str, type[Configured]]) -> Any:
+    """Return what `packed` was given; a class that is not among `classes` is refused."""
+    if isinstance(value, list):
+        return [unpacked(item, classes) for item in value]
+    if not isinstance(value, dict):
+        return value
+    name, config = value.get("class_name"), value.get("config")
+    if not isinstance(name, str) or name not in classes or not isinstance(config, dict):
+        raise ValueError(f"config: wanted a class of coterie.nn, got {name!r}")
+    made: Any = classes[name]
+    return made(**{key: unpacked(item, classes) for key, item in config.items()})

@@ -1,0 +1,301 @@
+"""One fit: what the core is given, what happens between its epochs, what becomes of the outcome."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coterie import _core
+from coterie._validate import check_bool, check_int, check_threads
+from coterie.nn import _data
+from coterie.nn._callback import Callback, History
+from coterie.nn._data import Part
+from coterie.nn._errors import DivergenceError
+from coterie.nn.losses import core_metric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from coterie.nn._callback import Logs
+    from coterie.nn.sequential import Sequential
+
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+@dataclass(kw_only=True)
+class Request:
+    """The arguments of `Sequential.fit`."""
+
+    batch_size: int | None = None
+    epochs: int = 1
+    verbose: int | str = "auto"
+    callbacks: Sequence[Callback] | None = None
+    validation_split: float = 0.0
+    validation_data: object = None
+    shuffle: bool = True
+    class_weight: Mapping[int, float] | None = None
+    sample_weight: object = None
+    initial_epoch: int = 0
+
+
+@dataclass
+class Fit:
+    """A fit that is ready to run: `arguments` for the core, `finish` for its outcome."""
+
+    model: Sequential
+    part: Part
+    validation: Part | None
+    batch_size: int
+    epochs: int
+    first: int
+    shuffle: bool
+    n_threads: int
+    callbacks: list[Callback]
+    history: History = field(default_factory=History)
+
+    def __post_init__(self) -> None:
+        self.net = self.model._net_or_raise()
+        self.steps = math.ceil(len(self.part.X) / self.batch_size)
+        self.count = max(self.epochs - self.first, 0)
+        self.names = ["loss", *self.model._metrics]
+        if self.validation is not None:
+            self.names += [f"val_{name}" for name in self.names]
+        self.rows = np.full((self.count, len(self.names)), np.nan)  # NaN: not whole yet
+        self.spec = self.model.optimizer._spec(self.count * self.steps)
+        self.seen = self.model._epochs_seen
+        self.before = (self.net.theta, self.net.state)
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return the arguments of the core's fit."""
+        model, net = self.model, self.net
+        net.adopt(self.part.X.dtype)
+        settings = {
+            "epochs": self.seen + self.count,
+            "initial_epoch": self.seen,
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": model._seed,
+            "n_threads": self.n_threads,
+            "reload": any(type(one).__module__ != __name__ for one in self.callbacks),
+        }
+        return (
+            net.for_training(),
+            net.theta,
+            net.state,
+            model.optimizer._state_for(net.theta),
+            *self.part,
+            self.validation,
+            model.loss._spec(),
+            core_metrics(model),
+            self.spec,
+            settings,
+            self.rows,
+            self._between if self.callbacks else None,
+        )
+
+    def begin(self) -> None:
+        """Tell the callbacks that training begins."""
+        self.model.stop_training = False
+        self.model.history = self.history
+        for one in self.callbacks:
+            one.set_model(self.model)
+            one.set_params(
+                {"epochs": self.epochs, "steps": self.steps, "names": self.names, "fit": self}
+            )
+            one.on_train_begin()
+        for one in self.callbacks:
+            one.on_epoch_begin(self.first)
+
+    def _between(self, epoch: int, row: NDArray[np.float64]) -> bool:
+        """Do what is to be done after an epoch; return whether to stop."""
+        number = epoch - self.seen + self.first
+        logs: Logs = dict(zip(self.names, row.tolist(), strict=True))
+        for one in self.callbacks:
+            one.on_epoch_end(number, logs)
+        self.history.on_epoch_end(number, logs)
+        if self.model.stop_training:
+            return True
+        if number + 1 < self.epochs:
+            for one in self.callbacks:
+                one.on_epoch_begin(number + 1)
+        return False
+
+    def abandon(self) -> None:
+        """Account for the whole epochs of a fit that was interrupted."""
+        done = int(np.count_nonzero(~np.isnan(self.rows[:, 0])))
+        self._account(done, done * self.steps)
+        if done == 0 and self.net.theta is not self.before[0]:
+            self.net.hold(*self.before)  # refused data leave no trace, not even in the dtype
+
+    def finish(self, outcome: dict[str, Any]) -> History:
+        """Account for the outcome and return the history.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss was not finite.
+        """
+        self._account(outcome["epochs"], outcome["iterations"])
+        if outcome["diverged"] is not None:
+            epoch, batch = outcome["diverged"]
+            rates = self.spec["learning_rates"]
+            step = (epoch - self.seen) * self.steps + batch
+            rate = float(rates[min(step, len(rates) - 1)])
+            for one in self.callbacks:
+                if isinstance(one, _Line):
+                    one.on_train_end()
+            raise DivergenceError(epoch - self.seen + self.first, batch, rate)
+        for one in self.callbacks:
+            one.on_train_end()
+        return self.history
+
+    def _account(self, epochs: int, iterations: int) -> None:
+        self.model._epochs_seen += epochs
+        self.model.optimizer.iterations += iterations
+        if not self.callbacks:
+            whole = self.rows[:epochs]
+            self.history.epoch = list(range(self.first, self.first + epochs))
+            self.history.history = {
+                name: column.tolist() for name, column in zip(self.names, whole.T, strict=True)
+            }
+
+    def run(self) -> History:
+        """Train and return the history."""
+        if not self.count:
+            return self.history
+        self.begin()
+        try:
+            outcome = _core.nn_fit(*self.arguments())
+        except BaseException:  # Ctrl-C, or an error of a callback
+            self.abandon()
+            raise
+        return self.finish(outcome)
+
+
+def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
+    """Check the arguments of a fit, build the net if it is not, and return what is to run."""
+    epochs = check_int(request.epochs, "epochs", low=0)
+    first = check_int(request.initial_epoch, "initial_epoch", low=0)
+    size = 32 if request.batch_size is None else check_int(request.batch_size, "batch_size")
+    shuffle = check_bool(request.shuffle, "shuffle")
+    callbacks = check_callbacks(request.callbacks, request.verbose)
+    part = training_part(model, x, y, request.sample_weight, request.class_weight)
+    net, validation = model._net_or_raise(), None
+    if request.validation_data is not None:
+        if request.validation_split:
+            raise ValueError("validation_split: wanted it or validation_data, got both")
+        validation = _data.validation_part(
+            request.validation_data,
+            net.input_shape,
+            net.output_shape,
+            model.loss,
+            part.X.dtype,
+        )
+    elif request.validation_split:
+        part, validation = _data.split(part, request.validation_split, model.loss)
+    size = min(size, len(part.X))
+    return Fit(
+        model,
+        part,
+        validation,
+        size,
+        epochs,
+        first,
+        shuffle,
+        check_threads(model._n_threads),
+        callbacks,
+    )
+
+
+def training_part(
+    model: Sequential,
+    x: object,
+    y: object,
+    sample_weight: object,
+    class_weight: Mapping[int, float] | None = None,
+    dtype: np.dtype[Any] | None = None,
+) -> Part:
+    """Return rows to train on, in their dtype or the net's; the net is built if it was not."""
+    if y is None:
+        raise ValueError("y: wanted targets, got None")
+    array = _data.array_of(x, "x")
+    net = model._net_for(array)
+    dtype = net.dtype_for(array) if dtype is None else dtype
+    X = _data.features(array, net.input_shape, dtype, "x")
+    if not len(X):
+        raise ValueError(f"x: wanted at least one row, got shape {array.shape}")
+    Y = _data.targets(y, model.loss, net.output_shape, len(X), X.dtype, "y")
+    return Part(X, Y, _data.row_weights(sample_weight, class_weight, Y, len(X)))
+
+
+def core_metrics(model: Sequential) -> list[str]:
+    """Return the metrics as the core calls them."""
+    outputs = model._net_or_raise().n_outputs
+    return [core_metric(name, model.loss, outputs) for name in model._metrics]
+
+
+def check_callbacks(callbacks: object, verbose: int | str) -> list[Callback]:
+    """Return the callbacks, and one that prints."""
+    if callbacks is None:
+        given: list[Any] = []
+    elif isinstance(callbacks, (list, tuple)):
+        given = list(callbacks)
+    else:
+        given = [callbacks]
+    for one in given:
+        if not isinstance(one, Callback):
+            raise TypeError(f"callbacks: wanted objects of class Callback, got {one!r}")
+        for hook in BATCH_HOOKS:
+            if callable(getattr(one, hook, None)):
+                raise ValueError(
+                    f"callbacks: {type(one).__name__} has {hook}, which is never called: epochs "
+                    "run whole in the core"
+                )
+    level = verbosity(verbose)
+    return [*given, _Line(level)] if level else given
+
+
+def verbosity(verbose: object) -> int:
+    """Return 0, 1 or 2; 'auto' is 1 where somebody watches, otherwise 0."""
+    if verbose == "auto":
+        watched = "ipykernel" in sys.modules or (sys.stdout is not None and sys.stdout.isatty())
+        return int(watched)
+    if isinstance(verbose, str) or verbose not in (0, 1, 2):
+        raise ValueError(f"verbose: wanted 'auto', 0, 1 or 2, got {verbose!r}")
+    return int(verbose)
+
+
+class _Line(Callback):
+    """1: a line that changes, ten times a second at most; 2: a line an epoch."""
+
+    def __init__(self, level: int) -> None:
+        self.level = level
+        self._last, self._text = 0.0, ""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Print where training stands."""
+        now = time.monotonic()
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if self.level == 1 and now - self._last < 0.1 and not last:
+            return
+        self._last = now
+        figures = "".join(f" - {name}: {value:.4g}" for name, value in (logs or {}).items())
+        text = f"Epoch {epoch + 1}/{self.params['epochs']}{figures}"
+        if self.level == 2:
+            print(text, flush=True)
+            return
+        print("\r" + text.ljust(len(self._text)), end="", flush=True)
+        self._text = text
+
+    def on_train_end(self, logs: Logs | None = None) -> None:  # noqa: ARG002
+        """End the line."""
+        if self._text:
+            print(flush=True)
+            self._text = ""

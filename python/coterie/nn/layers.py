@@ -1,0 +1,278 @@
+"""Layers of `Sequential`, under Keras's names and with its arguments.
+
+Examples
+--------
+>>> Dense(25, activation="relu")
+Dense(units=25, activation='relu')
+>>> Dropout(0.5)
+Dropout(rate=0.5)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from coterie._validate import check_bool, check_int, check_real
+from coterie.nn import initializers, regularizers
+from coterie.nn._activations import ELU, SLOPES, Activation, LeakyReLU, activation_name
+from coterie.nn._layer import Elementwise, Layer, Weight, flat, row_shape, sized
+from coterie.nn._normalization import BatchNormalization
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from coterie.nn._activations import ELU, SLOPES, Activation, LeakyReLU, activation_name
+from coterie.nn._layer import Op, Shape
+
+__all__ = [
+    "ELU",
+    "Activation",
+    "ActivityRegularization",
+    "BatchNormalization",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GaussianNoise",
+    "Input",
+    "Layer",
+    "LeakyReLU",
+    "Reshape",
+]
+
+
+class Input(Layer):
+    """The shape of a row: the first of a net that is to be built at once.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Without the number of rows, such as (10,).
+    dtype : {'float32', 'float64'}, default=None
+        In what the net computes; None takes that of the data.
+    name : str, default=None
+        By default 'input'.
+    """
+
+    def __init__(
+        self, shape: int | tuple[int, ...], dtype: str | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self.shape = row_shape(shape, "shape")
+        self.dtype = dtype
+
+    def _shape_after(self, shape: Shape) -> Shape:
+        if shape != self.shape:
+            raise ValueError(f"Input: wanted rows of shape {self.shape}, got {shape}")
+        return shape
+
+
+class Dense(Layer):
+    """Z = X W + b, A = activation(Z).
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    activation : str, default=None
+        'linear' (None), 'step', 'relu', 'leaky_relu' (slope 0.2), 'elu', 'selu', 'gelu' (exact),
+        'gelu_tanh', 'sigmoid', 'tanh', 'softplus' or 'softmax'.
+    use_bias : bool, default=True
+        Whether there is a b.
+    kernel_initializer, bias_initializer : str or Initializer
+        Where W and b start; 'glorot_uniform' and 'zeros'.
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, default=None
+        Penalties on W, b and A.
+    name : str, default=None
+        By default 'dense' and a number.
+    input_shape : tuple of int, default=None
+        Shape of a row, for a first layer without an Input before it.
+    input_dim : int, default=None
+        The same as a number.
+
+    Notes
+    -----
+    W has the shape (inputs, units). The gradient of 'step' is that of the identity within
+    |z| <= 1 and 0 beyond (Bengio et al. 2013).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: str | initializers.Initializer = "glorot_uniform",
+        bias_initializer: str | initializers.Initializer = "zeros",
+        kernel_regularizer: str | regularizers.Regularizer | None = None,
+        bias_regularizer: str | regularizers.Regularizer | None = None,
+        activity_regularizer: str | regularizers.Regularizer | None = None,
+        *,
+        name: str | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        input_dim: int | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.units = check_int(units, "units")
+        self.activation = activation_name(activation)
+        self.use_bias = check_bool(use_bias, "use_bias")
+        self.kernel_initializer = initializers.get(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "bias_initializer")
+        self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
+        self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
+        self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
+        if input_dim is not None:
+            if input_shape is not None:
+                raise ValueError("input_dim: wanted either input_dim or input_shape, got both")
+            input_shape = (input_dim,)
+        self._first: Shape | None = None
+        if input_shape is not None:
+            self._first = row_shape(input_shape, "input_shape")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again, by name."""
+        config = {n: getattr(self, n) for n in self._arguments if not n.startswith("input_")}
+        return config | ({} if self._first is None else {"input_shape": self._first})
+
+    @property
+    def kernel(self) -> NDArray[Any]:
+        """W, (inputs, units); writing to it changes the net."""
+        return self._named("kernel")
+
+    @property
+    def bias(self) -> NDArray[Any] | None:
+        """b, (units,), or None."""
+        return self._named("bias") if self.use_bias else None
+
+    def _shape_after(self, shape: Shape) -> Shape:
+        flat(shape, "Dense")
+        return (self.units,)
+
+    def _weights_for(self, shape: Shape) -> list[Weight]:
+        kernel = Weight("kernel", (shape[0], self.units), self.kernel_initializer)
+        bias = Weight("bias", (self.units,), self.bias_initializer)
+        return [kernel, bias] if self.use_bias else [kernel]
+
+    def _ops(self, places: list[int]) -> list[Op]:
+        op: Op = {
+            "kind": "dense",
+            "activation": self.activation,
+            "alpha": SLOPES.get(self.activation, 0.0),
+            "weights": places[0],
+            "bias": places[1] if self.use_bias else -1,
+            "trainable": bool(self.trainable),
+        }
+        for prefix, penalty in (
+            ("", self.kernel_regularizer),
+            ("bias_", self.bias_regularizer),
+            ("activity_", self.activity_regularizer),
+        ):
+            op[f"{prefix}l1"] = penalty.l1 if penalty else 0.0
+            op[f"{prefix}l2"] = penalty.l2 if penalty else 0.0
+        return [sized(op, self._known(), self._out)]
+
+
+class Dropout(Elementwise):
+    """While training, entries are set to 0 with probability `rate`, the others scaled up.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1); what is kept is divided by 1 - rate.
+    name : str, default=None
+        By default 'dropout' and a number.
+
+    References
+    ----------
+    N. Srivastava et al.: Dropout. JMLR 15, 2014.
+    """
+
+    def __init__(self, rate: float, name: str | None = None) -> None:
+        super().__init__(name)
+        self.rate = check_real(rate, "rate")
+        if self.rate >= 1:
+            raise ValueError(f"rate: wanted a share in [0, 1), got {rate!r}")
+
+    def _op(self) -> Op:
+        return {"kind": "dropout", "rate": self.rate}
+
+
+class GaussianNoise(Elementwise):
+    """While training, normal noise of mean 0 is added.
+
+    Parameters
+    ----------
+    stddev : float
+        Its standard deviation.
+    name : str, default=None
+        By default 'gaussian_noise' and a number.
+    """
+
+    def __init__(self, stddev: float, name: str | None = None) -> None:
+        super().__init__(name)
+        self.stddev = check_real(stddev, "stddev")
+
+    def _op(self) -> Op:
+        return {"kind": "noise", "stddev": self.stddev}
+
+
+class ActivityRegularization(Elementwise):
+    """Adds (l1 sum |a| + l2 sum a^2) / rows to the loss; the values pass unchanged.
+
+    Parameters
+    ----------
+    l1, l2 : float, default=0.0
+        Weights of the two sums.
+    name : str, default=None
+        By default 'activity_regularization' and a number.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.l1 = check_real(l1, "l1")
+        self.l2 = check_real(l2, "l2")
+
+    def _op(self) -> Op:
+        return {
+            "kind": "activity",
+            "l1": self.l1,
+            "l2": self.l2,
+            "kl_target": 0.0,
+            "kl_weight": 0.0,
+        }
+
+
+class Flatten(Layer):
+    """Rows of any shape become vectors, the last index running fastest."""
+
+    def _shape_after(self, shape: Shape) -> Shape:
+        return (math.prod(shape),)
+
+
+class Reshape(Layer):
+    """Rows take another shape.
+
+    Parameters
+    ----------
+    target_shape : tuple of int
+        Without the number of rows; one of them may be -1, for what is left.
+    name : str, default=None
+        By default 'reshape' and a number.
+    """
+
+    def __init__(self, target_shape: tuple[int, ...], name: str | None = None) -> None:
+        super().__init__(name)
+        target = tuple(int(size) for size in target_shape)
+        if not target or target.count(-1) > 1 or any(s < 1 and s != -1 for s in target):
+            raise ValueError(
+                f"target_shape: wanted sizes of at least 1, one of them perhaps -1, got {target}"
+            )
+        self.target_shape = target
+
+    def _shape_after(self, shape: Shape) -> Shape:
+        size, known = math.prod(shape), math.prod(s for s in self.target_shape if s != -1)
+        target = tuple(size // known if s == -1 else s for s in self.target_shape)
+        if math.prod(target) != size:
+            raise ValueError(
+                f"Reshape: {size} values of a row of shape {shape} do not fit {self.target_shape}"
+            )
+        return target

@@ -1,0 +1,274 @@
+// Leaves of networks between forbidden pages, against plain loops; elementary functions against
+// long double; and a whole fit.
+#include <cmath>
+#include <limits>
+
+#include "../../cpp/algo/nn/nn.hpp"
+#include "../../cpp/engine/isa.hpp"
+#include "data.hpp"
+
+namespace tests {
+namespace {
+
+using namespace coterie;
+using nn::Activation;
+
+template <class T>
+const nn::Kernels<T>& leaves() {
+  if constexpr (sizeof(T) == 4)
+    return isa::table().nn->f32;
+  else
+    return isa::table().nn->f64;
+}
+
+template <class T>
+void fill(Guarded<T>& values, std::uint64_t seed) {
+  for (index i = 0; i < values.size(); ++i) values[i] = T(small_integer(seed, i, 4));
+}
+
+template <class T>
+void turn() {
+  const index w = leaves<T>().width;
+  for (const Edge edge : kEdges)
+    for (const index rows : sizes({1, w - 1, w, w + 1, 3 * w - 1}))
+      for (const index depth : sizes({1, w - 1, w, 2 * w + 1}))
+        for (const index room : {rows, round_up(rows, w) + w}) {
+          About about("turn ", type_name<T>(), " ", rows, "x", depth, " lanes ", room);
+          Rows<T> x(rows, depth, depth + 3, edge, 1, 9);
+          Guarded<std::int64_t> order(rows, edge);
+          for (index r = 0; r < rows; ++r) order[r] = rows - 1 - r;
+          for (const bool ordered : {false, true}) {
+            Guarded<T> out(depth * room, edge);
+            leaves<T>().turn({x.memory.data(), x.stride, ordered ? order.data() : nullptr, rows,
+                              depth, out.data(), room, room});
+            for (index f = 0; f < depth; ++f)
+              for (index r = 0; r < room; ++r)
+                CHECK_EQUAL(double(out[f * room + r]),
+                            r < rows ? x.get(ordered ? rows - 1 - r : r, f) : 0.0);
+          }
+        }
+}
+
+template <class T>
+void products() {
+  const index w = leaves<T>().width;
+  for (const Edge edge : kEdges)
+    for (const index lanes : sizes({w, 2 * w, 3 * w, 7 * w}))
+      for (const index depth : sizes({1, 5, 200}))
+        for (const index columns : sizes({1, 2, 6, 7, 13, 25, 49})) {
+          About about("dense ", type_name<T>(), " ", lanes, " ", depth, " ", columns);
+          Guarded<T> x(depth * lanes, edge), weights(depth * columns, edge), bias(columns, edge);
+          Guarded<T> out(columns * lanes, edge), a(columns * lanes, edge), d(columns * lanes, edge);
+          fill(x, 1), fill(weights, 2), fill(bias, 3), fill(a, 4);
+          nn::DenseTask<T> t{x.data(),         lanes,   lanes,       depth,      columns,
+                             weights.data(),   columns, bias.data(), out.data(), lanes,
+                             Activation::relu, T(0),    nullptr,     0};
+          leaves<T>().dense(t);
+          t.bias = nullptr;
+          t.outputs = a.data();
+          t.outputs_ld = lanes;
+          t.out = d.data();
+          leaves<T>().dense(t);
+          for (index j = 0; j < columns; ++j)
+            for (index r = 0; r < lanes; ++r) {
+              double sum = 0;
+              for (index p = 0; p < depth; ++p)
+                sum += double(weights[p * columns + j]) * double(x[p * lanes + r]);
+              CHECK_EQUAL(double(out[j * lanes + r]), std::max(0.0, sum + double(bias[j])));
+              CHECK_EQUAL(double(d[j * lanes + r]), a[j * lanes + r] > 0 ? sum : 0.0);
+            }
+        }
+}
+
+template <class T>
+void gradients() {
+  const index w = leaves<T>().width;
+  for (const Edge edge : kEdges)
+    for (const index rows : sizes({1, w, 2 * w + 1, 70}))
+      for (const index inputs : sizes({1, 4, 9, 26}))
+        for (const index outputs : sizes({1, w - 1, w, 2 * w + 1, 5 * w + 1})) {
+          About about("weights ", type_name<T>(), " ", rows, " ", inputs, " ", outputs);
+          const index lanes = round_up(rows, w), wide = round_up(outputs, w);
+          Guarded<T> x(inputs * lanes, edge), d(outputs * lanes, edge), ones(lanes, edge);
+          Guarded<T> turned(rows * wide, edge), dw(inputs * outputs, edge), db(outputs, edge);
+          fill(x, 1), fill(d, 2), ones.fill(1), dw.fill(0), db.fill(0), turned.fill(0);
+          for (index j = 0; j < outputs; ++j)
+            for (index r = 0; r < lanes; ++r) {
+              if (r >= rows) d[j * lanes + r] = 0;
+              if (r < rows) turned[r * wide + j] = d[j * lanes + r];
+            }
+          nn::WeightsTask<T> t{x.data(), lanes,     inputs,  d.data(), lanes,       outputs,
+                               lanes,    dw.data(), outputs, false,    ones.data(), db.data()};
+          leaves<T>().weights_dot(t);
+          t.add = true;
+          t.d = turned.data();
+          t.d_ld = wide;
+          t.rows = rows;
+          leaves<T>().weights_outer(t);
+          for (index j = 0; j < outputs; ++j)
+            for (index i = 0; i <= inputs; ++i) {
+              double sum = 0;
+              for (index r = 0; r < rows; ++r)
+                sum += double(i < inputs ? x[i * lanes + r] : T(1)) * double(d[j * lanes + r]);
+              CHECK_EQUAL(double(i < inputs ? dw[i * outputs + j] : db[j]), 2 * sum);
+            }
+        }
+}
+
+// Units in the last place between a T and what it should be.
+template <class T>
+double ulps(T got, long double wanted) {
+  const T nearest = T(wanted);
+  if (got == nearest || (std::isnan(got) && std::isnan(nearest))) return 0;
+  if (!std::isfinite(got) || !std::isfinite(nearest)) return 1e9;
+  const T size = std::abs(nearest);
+  const long double unit =
+      (long double)std::nextafter(size, std::numeric_limits<T>::infinity()) - size;
+  return double(std::abs((long double)got - wanted) / unit);
+}
+
+long double exact(Activation activation, long double z) {
+  switch (activation) {
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::softplus:
+      return std::max(z, 0.0L) + std::log1p(std::exp(-std::abs(z)));
+    case Activation::elu:
+      return z > 0 ? z : std::expm1(z);
+    case Activation::gelu:
+      return std::max(z, -1e4L) * std::erfc(-z / std::sqrt(2.0L)) / 2;
+    default:
+      return z;
+  }
+}
+
+template <class T>
+void functions() {
+  const index w = leaves<T>().width, n = round_up(4000, w);
+  const auto least = static_cast<long double>(std::numeric_limits<T>::min());
+  for (const Activation f : {Activation::sigmoid, Activation::tanh, Activation::softplus,
+                             Activation::elu, Activation::gelu}) {
+    Guarded<T> z(n, Edge::end), a(n, Edge::end);
+    for (const double range : {1e-3, 0.5, 2.0, 8.0, 30.0, sizeof(T) == 4 ? 85.0 : 700.0}) {
+      for (index i = 0; i < n; ++i) z[i] = T(range * (2 * uniform(1, 2, std::uint64_t(i)) - 1));
+      leaves<T>().activate({f, T(1), n, 1, z.data(), n, a.data(), n});
+      double worst = 0, at = 0;
+      for (index i = 0; i < n; ++i) {
+        const long double wanted = exact(f, z[i]);
+        if (std::abs(wanted) < 8 * least) continue;
+        const double off = ulps(a[i], wanted);
+        if (off > worst) worst = off, at = double(z[i]);
+      }
+      // Without a fused multiply-add a rounding or two more; gelu multiplies three such results.
+      const double limit = f == Activation::gelu ? 6 : 3;
+      About about("activation ", int(f), " ", type_name<T>(), " range ", range, ": ", worst,
+                  " ulp at ", at);
+      CHECK(worst <= limit);
+      if (std::getenv("COTERIE_SHOW")) std::cout << About::lines().back() << std::endl;
+    }
+    const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
+    for (index i = 0; i < w; ++i) z[i] = T(0);
+    const T special[] = {nan, inf, -inf, T(0)};
+    for (index i = 0; i < 4; ++i) {
+      z[0] = special[i];
+      leaves<T>().activate({f, T(1), w, 1, z.data(), n, a.data(), n});
+      CHECK_EQUAL(ulps(a[0], exact(f, z[0])), 0.0);
+      if (w > 1) CHECK_EQUAL(ulps(a[w - 1], exact(f, 0)), 0.0);
+    }
+  }
+  for (int f = 0; f <= int(Activation::softmax); ++f) {  // NaN stays NaN
+    Guarded<T> z(2 * w, Edge::end), a(2 * w, Edge::end);
+    z.fill(T(1)), z[0] = std::numeric_limits<T>::quiet_NaN();
+    leaves<T>().activate({Activation(f), T(0.2), w, 2, z.data(), w, a.data(), w});
+    About about("NaN through ", f);
+    CHECK(std::isnan(a[0]));
+    if (w > 1) CHECK(std::isfinite(a[1]));
+  }
+}
+
+// The update between forbidden pages, at sizes that are no multiple of a vector.
+template <class T>
+void updates() {
+  const index w = leaves<T>().width;
+  for (const Edge edge : kEdges)
+    for (const index size : sizes({1, w - 1, w, w + 1, 5 * w - 1})) {
+      Guarded<T> weights(size, edge), parts(2 * size, edge), slot0(size, edge), slot1(size, edge);
+      fill(weights, 1), fill(parts, 2), slot0.fill(0), slot1.fill(0);
+      nn::UpdateTask<T> t{};
+      t.rule = nn::Rule::nesterov;
+      t.w = weights.data(), t.parts = parts.data(), t.n_parts = 2, t.part_stride = size;
+      t.slot0 = slot0.data(), t.slot1 = slot1.data(), t.size = size;
+      t.clip = std::numeric_limits<T>::infinity(), t.scale = 1, t.keep = 1;
+      t.rate = T(0.5), t.momentum = T(0.25);
+      leaves<T>().update(t);
+      for (index i = 0; i < size; ++i) {
+        const double v = -0.5 * double(parts[i] + parts[size + i]);
+        CHECK_EQUAL(double(slot0[i]), v);
+        CHECK_EQUAL(double(weights[i]), small_integer(1, i, 4) + 0.25 * v + v);
+      }
+      t.rule = nn::Rule::adam, t.epsilon = T(1e-7), t.beta1 = T(0.9), t.beta2 = T(0.999);
+      leaves<T>().update(t);
+      for (index i = 0; i < size; ++i) CHECK(std::isfinite(weights[i]));
+    }
+}
+
+// A net with everything in it: the same bits for 1 and 3 threads, loss that falls.
+template <class T>
+void fits(index rows, index width) {
+  std::vector<nn::Op> ops(6);
+  ops[0] = {nn::Kind::dropout, 5, 5};
+  ops[0].rate = 0.1;
+  ops[1] = {nn::Kind::dense, 5, width, Activation::gelu};
+  ops[1].weights = 0, ops[1].bias = 5 * width, ops[1].l2 = 1e-3;
+  ops[2] = {nn::Kind::noise, width, width};
+  ops[2].rate = 0.05;
+  ops[3] = {nn::Kind::dense, width, 7, Activation::tanh};
+  ops[3].weights = 6 * width, ops[3].bias = 13 * width;
+  ops[4] = {nn::Kind::activity, 7, 7};
+  ops[4].activity_l1 = 1e-4;
+  ops[5] = {nn::Kind::dense, 7, 2};
+  ops[5].weights = 13 * width + 7, ops[5].bias = 13 * width + 21;
+  const nn::Net net(ops);
+  Rows<T> x(rows, 5, 5, Edge::end, 1, 2), y(rows, 2, 2, Edge::end, 2, 2);
+  std::vector<std::vector<T>> outcomes;
+  for (const int n_threads : {1, 3}) {
+    std::vector<T> theta(static_cast<std::size_t>(net.n_theta)), slots(2 * theta.size());
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      theta[i] = T(0.1) * T(small_integer(3, index(i), 3));
+    std::vector<double> history(2 * 2 * 5);
+    const double rate = 0.01;
+    nn::Objective objective;
+    objective.metrics = {nn::Metric::mae};
+    nn::Optimizer optimizer;
+    optimizer.rule = nn::Rule::adam;
+    optimizer.rates = &rate;
+    nn::Settings settings{5, 0, rows / 2 + 1, true, 7, n_threads};
+    const nn::Data<T> data{x.view(), y.view(), nullptr, nullptr};
+    const nn::Fit<T> fit{net,   objective, theta.data(), nullptr,        slots.data(), data,
+                         &data, optimizer, settings,     history.data(), nullptr};
+    const nn::Outcome done = nn::fit(fit);
+    CHECK_EQUAL(done.epochs, 5);
+    CHECK(history[4 * 4] < history[0]);
+    std::vector<T> out(static_cast<std::size_t>(2 * rows));
+    nn::forward<T>(net, theta.data(), nullptr, x.view(), out.data(), n_threads);
+    theta.insert(theta.end(), out.begin(), out.end());
+    outcomes.push_back(theta);
+  }
+  CHECK(outcomes[0] == outcomes[1]);
+}
+
+}  // namespace
+
+TEST(nn, turn) { turn<float>(), turn<double>(); }
+TEST(nn, products) { products<float>(), products<double>(); }
+TEST(nn, gradients) { gradients<float>(), gradients<double>(); }
+TEST(nn, functions) { functions<float>(), functions<double>(); }
+TEST(nn, updates) { updates<float>(), updates<double>(); }
+TEST(nn, fits) {
+  fits<float>(301, 9), fits<double>(1, 3), fits<double>(2000, 31);
+  fits<float>(150, 6000);
+}
+
+}  // namespace tests

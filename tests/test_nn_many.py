@@ -1,0 +1,62 @@
+"""Nets trained side by side end as each alone."""
+
+import numpy as np
+import pytest
+from coterie import nn
+from coterie.nn import Dense, Input, Sequential
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(64, 4))
+Y = (X.sum(axis=1, keepdims=True) > 0).astype(float)
+
+
+def net(*layers, optimizer="sgd", loss="binary_crossentropy", **options):
+    layers = layers or (Dense(6, activation="tanh"), Dense(1, activation="sigmoid"))
+    model = Sequential([Input((4,)), *layers], **({"seed": 0} | options))
+    model.compile(optimizer, loss)
+    return model
+
+
+def weights_of(model):
+    return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+def test_fit_many_is_each_alone():
+    jobs, alone = [], []
+    for seed in range(5):
+        for group in (jobs, alone):
+            model = net(nn.Dropout(0.2), Dense(1), loss="mse", optimizer="adam", seed=seed)
+            group.append({"model": model, "x": X, "y": Y, "epochs": 3, "validation_split": 0.2})
+    histories = nn.fit_many(jobs, n_threads=3)
+    for job, other, history in zip(jobs, alone, histories, strict=True):
+        options = {k: v for k, v in other.items() if k not in ("model", "x", "y")}
+        assert other["model"].fit(X, Y, **options).history == history.history
+        np.testing.assert_array_equal(weights_of(job["model"]), weights_of(other["model"]))
+
+
+def test_fit_many_with_callbacks():
+    stops = [nn.EarlyStopping("loss", patience=0, restore_best_weights=True) for _ in range(3)]
+    models = [net(seed=seed, optimizer=nn.SGD(0.5)) for seed in range(3)]
+    histories = nn.fit_many(
+        [
+            {"model": model, "x": X, "y": Y, "epochs": 50, "callbacks": [stop]}
+            for model, stop in zip(models, stops, strict=True)
+        ],
+        n_threads=2,
+    )
+    for model, history, stop in zip(models, histories, stops, strict=True):
+        assert model.history is history
+        assert stop.best == min(history.history["loss"])
+
+
+def test_fit_many_refuses():
+    model, other = net(), net()
+    other.optimizer = model.optimizer
+    job = {"x": X, "y": Y}
+    with pytest.raises(ValueError, match="a model of its own"):
+        nn.fit_many([{"model": model, **job}, {"model": model, **job}])
+    with pytest.raises(ValueError, match="an optimizer of its own"):
+        nn.fit_many([{"model": model, **job}, {"model": other, **job}])
+    with pytest.raises(ValueError, match="'model', 'x' and 'y', got no 'y' in 0"):
+        nn.fit_many([{"model": model, "x": X}])
+    assert nn.fit_many([]) == []
