@@ -71,11 +71,11 @@ MIXTURES = [
     MixtureCase("small", 500, 2, 3, "float64", 0, 20, repeat=20),
 ]
 LINKAGE = [
-    LinkageCase(f"{method}, 2,000", 2000, 10, 20, "float64", 0, 3, 5, method, scipy=8)
+    LinkageCase(f"{method}, 2,000", 2000, 10, 20, "float64", 0, 3, 5, method=method, scipy=8)
     for method in ("single", "complete", "average", "ward", "centroid")
 ]
 LINKAGE += [
-    LinkageCase(f"{method}, 10,000", 10_000, 10, 20, "float64", 0, goal, 1, method, scipy=scipy)
+    LinkageCase(f"{method}, 10,000", 10_000, 10, 20, "float64", 0, goal, method=method, scipy=scipy)
     for method, goal, scipy in (
         ("single", 6, 15),
         ("complete", 3, 8),
@@ -85,11 +85,14 @@ LINKAGE += [
     )
 ]
 LINKAGE += [
-    LinkageCase("ward, 25,000", 25_000, 10, 20, "float64", 0, 6, 1, "ward", scipy=60),
+    LinkageCase("ward, 25,000", 25_000, 10, 20, "float64", 0, 6, method="ward", scipy=60),
     LinkageCase("single, 100,000", 100_000, 3, 20, "float64", 0, 8),
     LinkageCase("single, 50,000", 50_000, 10, 20, "float64", 0, 5),
     LinkageCase(
-        "cosine average, 20,000", 20_000, 128, 20, "float64", 0, 8, 1, "average", "cosine", 20
+        *("cosine average, 20,000", 20_000, 128, 20, "float64", 0, 8),
+        method="average",
+        metric="cosine",
+        scipy=20,
     ),
 ]
 SEARCH = [

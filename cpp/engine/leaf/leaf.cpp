@@ -57,15 +57,15 @@ constexpr Kernels<T> kernels() {
           gauge_tile<T>};
 }
 
-extern const nn::Table nn_table;
 extern const LinkageTable linkage_table;
+extern const nn::Table nn_table;
 extern const SparseTable sparse_table;
 extern const TopNTable top_n_table;
 
 extern const Table table;
 constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
-                         pair_kernels(), min_plus<double>, &linkage_table, &nn_table,
-                         &top_n_table, &sparse_table};
+                         pair_kernels(), min_plus<double>,   &linkage_table,
+                         &nn_table, &top_n_table, &sparse_table};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA
