@@ -31,7 +31,7 @@ View<T> matrix(const py::object& a, const char* name) {
 template <class T>
 top_n::Keep keep_for(const std::string& precision, index queries, const View<T>& items,
                      Metric metric) {
-  constexpr index kRows = 1024, kCols = 32, kQueries = 64, kBytes = index(48) << 20;
+  constexpr index kRows = 1024, kCols = 32, kQueries = 64, kBytes = index(24) << 20;
   if (precision != "auto" && precision != "float" && precision != "certified-int8")
     refuse("precision", "'auto', 'float' or 'certified-int8'", "'", precision, "'");
   if (precision == "certified-int8") return top_n::Keep::bytes;

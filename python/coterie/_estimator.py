@@ -27,6 +27,18 @@ Self = TypeVar("Self", bound="Estimator")
 CONTAINERS = ("default", "pandas", "polars")
 
 
+def arguments_of(cls: type) -> dict[str, Any]:
+    """Return the arguments of a class's own `__init__` with defaults, `...` where none is."""
+    init: Any = vars(cls)["__init__"]
+    code = init.__code__
+    n_plain = code.co_argcount
+    names = code.co_varnames[1 : n_plain + code.co_kwonlyargcount]
+    plain = init.__defaults__ or ()
+    defaults = dict(zip(code.co_varnames[n_plain - len(plain) : n_plain], plain, strict=True))
+    defaults.update(init.__kwdefaults__ or {})
+    return {name: defaults.get(name, ...) for name in names}
+
+
 class NotFittedError(ValueError, AttributeError):
     """A method that needs a fitted estimator was called before `fit`."""
 
@@ -76,16 +88,8 @@ class Estimator:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        init: Any = vars(cls).get("__init__")
-        if init is None:
-            return
-        code = init.__code__
-        n_plain = code.co_argcount
-        names = code.co_varnames[1 : n_plain + code.co_kwonlyargcount]
-        plain = init.__defaults__ or ()
-        defaults = dict(zip(code.co_varnames[n_plain - len(plain) : n_plain], plain, strict=True))
-        defaults.update(init.__kwdefaults__ or {})
-        cls._defaults = {name: defaults.get(name, ...) for name in names}
+        if "__init__" in vars(cls):
+            cls._defaults = arguments_of(cls)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
         """Return the parameters by name.

@@ -108,9 +108,10 @@ def cosine_top_n(
 
     Notes
     -----
-    O(n_queries * n_items * n_features) operations, half of them with items=None; for two sparse
-    matrices, a multiplication for each pair of entries that share a column. Beside the result and
-    conversions of dtype, a few megabytes of memory; sparse items are transposed once.
+    O(n_queries * n_items * n_features) operations, half of them where dense rows are joined with
+    themselves by cosine or angle in float32; for two sparse matrices, a multiplication for each
+    pair of entries that share a column. Beside the result and conversions of dtype, less than
+    64 MB of memory; sparse items are transposed once.
 
     References
     ----------

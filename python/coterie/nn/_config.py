@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from coterie._estimator import arguments_of
+
 C = TypeVar("C", bound="Configured")
 
 
@@ -14,16 +16,8 @@ class Configured:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        init: Any = vars(cls).get("__init__")
-        if init is None:
-            return
-        code = init.__code__
-        n_plain = code.co_argcount
-        names = code.co_varnames[1 : n_plain + code.co_kwonlyargcount]
-        plain = init.__defaults__ or ()
-        defaults = dict(zip(code.co_varnames[n_plain - len(plain) : n_plain], plain, strict=True))
-        defaults.update(init.__kwdefaults__ or {})
-        cls._arguments = {name: defaults.get(name, ...) for name in names}
+        if "__init__" in vars(cls):
+            cls._arguments = arguments_of(cls)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this object again, by name."""
