@@ -339,6 +339,8 @@ def test_ctrl_c():
     # A chain: every division takes off the last row, and leaves no bound on a diameter tight.
     code = """
 import numpy as np, time
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # deaf in the background
 from coterie import Diana
 D = np.maximum.outer(*[1.0 + np.arange(5000.0)] * 2)
 np.fill_diagonal(D, 0)

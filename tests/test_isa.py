@@ -13,7 +13,6 @@ OTHERS = [isa for isa in ISAS if isa != _core.config()["isa"]]  # its own tests 
 ELSEWHERE = {"avx1024", "AVX2", "odd,baseline", " ", "avx2", "avx512", "neon"} - set(ISAS)
 KERNELS = [
     "test_bad_input.py",
-    "test_cosine_index.py",
     "test_engine.py",
     "test_gmm.py",
     "test_gmm_invariance.py",
@@ -25,7 +24,6 @@ KERNELS = [
     "test_nn_kernels.py",
     "test_tiny.py",
     "test_top_n.py",
-    "test_top_n_input.py",
 ]
 
 

@@ -30,6 +30,8 @@ LONG = {  # each takes 5 s or more of one CPU, unless interrupted
 def test_ctrl_c(work):
     code = f"""
 import time, numpy as np
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # deaf in the background
 from coterie import KMeans, kmeans_assign
 X = np.random.default_rng(0).standard_normal((200_000, 32), dtype=np.float32)
 model = KMeans(3, random_state=0).fit(X[:300])

@@ -29,6 +29,8 @@ LONG = {  # each takes seconds, unless interrupted
 def test_ctrl_c(work):
     code = f"""
 import time, numpy as np
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # deaf in the background
 from coterie import CosineIndex, NearestNeighbors, cosine_top_n, similarity
 X = np.random.default_rng(0).standard_normal((200_000, 64), dtype=np.float32)
 index = CosineIndex(X)
