@@ -108,7 +108,8 @@ NETS = [
 def net_data(case, shrink=1):
     """Rows, and (targets, [kernel, bias, kernel, bias, ...])."""
     rng = np.random.RandomState(42)
-    n = max(case.n // shrink, 2 * case.k, 10) if shrink > 1 else case.n
+    least = 30 * case.k if case.output == "softmax" else 10  # of every class, some rows
+    n = max(case.n // shrink, least) if shrink > 1 else case.n
     X = rng.rand(n, case.d)
     if case.output == "sigmoid":
         Y = (X.sum(axis=1) > case.d / 2).astype(float)[:, None]
