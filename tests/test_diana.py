@@ -19,22 +19,9 @@ METRICS = ("euclidean", "sqeuclidean", "cityblock", "chebyshev", "cosine", "corr
 
 # GNP per head and percentage in agriculture of twelve countries: data set `agriculture` of R's
 # package cluster, after Kaufman & Rousseeuw.
-COUNTRIES = np.array(
-    [
-        [16.8, 2.7],
-        [21.3, 5.7],
-        [18.7, 3.5],
-        [5.9, 22.2],
-        [11.4, 10.9],
-        [17.8, 6.0],
-        [10.9, 14.0],
-        [16.6, 8.5],
-        [21.0, 3.5],
-        [16.4, 4.3],
-        [7.8, 17.4],
-        [14.0, 2.3],
-    ]
-)
+GNP = [16.8, 21.3, 18.7, 5.9, 11.4, 17.8, 10.9, 16.6, 21.0, 16.4, 7.8, 14.0]
+AGRICULTURE = [2.7, 5.7, 3.5, 22.2, 10.9, 6.0, 14.0, 8.5, 3.5, 4.3, 17.4, 2.3]
+COUNTRIES = np.column_stack([GNP, AGRICULTURE])
 # The five objects of the same book's introduction to hierarchical methods.
 FIVE = np.array(
     [
