@@ -352,6 +352,29 @@ def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
     with pytest.raises(MemoryError, match=r"89,600 bytes.*1,000 available.*float32"):
         linkage(rows(100, 2), "complete")
     linkage(rows(100, 2), "ward")
+    with pytest.raises(MemoryError, match="optimal_ordering"):
+        linkage(rows(100, 2), "ward", optimal_ordering=True)
+
+
+def test_memory_of_many_rows_is_what_they_need(monkeypatch):
+    X = rows(2000, 3)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1e7)
+    linkage(X, "complete", memory="matrix")  # all distances took 32 MB
+    linkage(X, "average", "cityblock")
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 8e6)
+    with pytest.raises(MemoryError, match=r"2,000 clusters are left: wanted 9,076,608 bytes"):
+        linkage(X, "complete")
+    linkage(X, "complete", dtype=np.float32)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 4e6)
+    with pytest.raises(MemoryError, match=r"4,882,304 bytes .* available; method 'single'"):
+        linkage(X, "complete", dtype=np.float32)
+
+
+def test_memory_is_asked_for_again_when_clusters_are_left(monkeypatch):
+    X = rows(4200, 3)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 4e7)
+    with pytest.raises(MemoryError, match=r"2,[0-9]{3} clusters are left: wanted [4-6]"):
+        linkage(X, "average", "correlation", memory="matrix")
 
 
 def test_convenience_names():

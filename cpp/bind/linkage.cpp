@@ -13,6 +13,7 @@ namespace {
 using linkage::Merge;
 using linkage::Method;
 using linkage::Progress;
+using linkage::Room;
 
 Method method_of(const std::string& name) {
   constexpr const char* names[] = {"single",   "complete", "average", "weighted",
@@ -35,6 +36,13 @@ Progress progress_of(const py::object& callback) {
   return [callback](index merges) {
     const py::gil_scoped_acquire gil;
     callback(merges);
+  };
+}
+
+Room room_of(const py::object& room) {
+  return [room](index bytes, index clusters) {
+    const py::gil_scoped_acquire gil;
+    room(bytes, clusters);
   };
 }
 
@@ -117,47 +125,56 @@ void points(const Array<double>& X, const std::string& method, const std::string
                          m == Method::ward, z);
 }
 
-template <class T, class Distances>
-void by_matrix(Distances&& d, Method m, index n, int n_threads, const Progress& progress,
-               double* z) {
-  if (m != Method::centroid && m != Method::median)
-    return linkage::emit_merges(linkage::merge_matrix<T>(d, m, n_threads, progress), n,
-                                on_squares(m), z);
-  if constexpr (std::is_same_v<Distances, linkage::Square<T>>) {
+template <class T>
+void by_matrix(linkage::Square<T> d, Method m, int n_threads, const Progress& progress, double* z) {
+  const index n = d.n;
+  if (m == Method::centroid || m == Method::median)
     linkage::merge_matrix_in_order(d, m, progress, z);
+  else
+    linkage::emit_merges(linkage::merge_matrix(d, m, n_threads, progress), n, on_squares(m), z);
+}
+
+template <class T>
+void by_lines(const linkage::Lines<T>& lines, Method m, const Room& room, int n_threads,
+              const Progress& progress, double* z) {
+  if (m == Method::centroid || m == Method::median) {
+    room(linkage::Square<T>::bytes(lines.n), lines.n);
+    by_matrix(linkage::Square<T>(lines, n_threads), m, n_threads, progress, z);
   } else {
-    linkage::Square<T> square(d, n_threads);
-    linkage::merge_matrix_in_order(square, m, progress, z);
+    linkage::emit_merges(linkage::merge_lines(lines, m, room, n_threads, progress), lines.n,
+                         on_squares(m), z);
   }
+}
+
+template <class T>
+void by_members(const View<double>& x, Method m, PairMetric metric, const Room& room, int n_threads,
+                const Progress& progress, double* z) {
+  const bool root = m == Method::complete && metric == PairMetric::euclidean;
+  room(linkage::members_bytes<T>(x.rows, x.cols), x.rows);
+  linkage::emit_merges(
+      linkage::merge_members<T>(x, m, root ? PairMetric::sqeuclidean : metric, n_threads, progress),
+      x.rows, root, z);
 }
 
 void matrix(const Array<double>& X, const std::string& method, const std::string& metric,
             bool angular, bool single_precision, Array<double> Z, int n_threads,
-            const py::object& callback) {
+            const py::object& room, const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const Method m = method_of(method);
   const PairMetric pair = metric_of(metric);
+  const Room ask = room_of(room);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
   const py::gil_scoped_release nogil;
   const bool squared = on_squares(m);
-  if (linkage::by_members(x, m, pair) && !angular) {
-    const bool root = m == Method::complete && pair == PairMetric::euclidean;
-    linkage::emit_merges(
-        (single_precision ? linkage::merge_members<float>
-                          : linkage::merge_members<double>)(x, m,
-                                                            root ? PairMetric::sqeuclidean : pair,
-                                                            n_threads, progress),
-        x.rows, root, z);
-    return;
-  }
-  if (single_precision)
-    by_matrix<float>(linkage::Lines<float>(x, pair, angular, squared), m, x.rows, n_threads,
-                     progress, z);
+  if (linkage::by_members(x, m, pair) && !angular)
+    (single_precision ? by_members<float> : by_members<double>)(x, m, pair, ask, n_threads,
+                                                                progress, z);
+  else if (single_precision)
+    by_lines(linkage::Lines<float>(x, pair, angular, squared), m, ask, n_threads, progress, z);
   else
-    by_matrix<double>(linkage::Lines<double>(x, pair, angular, squared), m, x.rows, n_threads,
-                      progress, z);
+    by_lines(linkage::Lines<double>(x, pair, angular, squared), m, ask, n_threads, progress, z);
 }
 
 void condensed(const Array<double>& y, index n, const std::string& method, bool single_precision,
@@ -172,11 +189,9 @@ void condensed(const Array<double>& y, index n, const std::string& method, bool 
     return linkage::emit_edges(linkage::spanning_tree(d, n, progress), n, false, z);
   const bool squared = on_squares(m);
   if (single_precision)
-    by_matrix<float>(linkage::Square<float>(d, n, squared, n_threads), m, n, n_threads, progress,
-                     z);
+    by_matrix(linkage::Square<float>(d, n, squared, n_threads), m, n_threads, progress, z);
   else
-    by_matrix<double>(linkage::Square<double>(d, n, squared, n_threads), m, n, n_threads, progress,
-                      z);
+    by_matrix(linkage::Square<double>(d, n, squared, n_threads), m, n_threads, progress, z);
 }
 
 }  // namespace
@@ -190,7 +205,7 @@ void linkage_(py::module_& m) {
   m.def("linkage_points", points, "X"_a.noconvert(), "method"_a, "metric"_a, "Z"_a.noconvert(),
         "n_threads"_a, "callback"_a);
   m.def("linkage_matrix", matrix, "X"_a.noconvert(), "method"_a, "metric"_a, "angular"_a,
-        "single_precision"_a, "Z"_a.noconvert(), "n_threads"_a, "callback"_a);
+        "single_precision"_a, "Z"_a.noconvert(), "n_threads"_a, "room"_a, "callback"_a);
   m.def("linkage_condensed", condensed, "y"_a.noconvert(), "n"_a, "method"_a, "single_precision"_a,
         "Z"_a.noconvert(), "n_threads"_a, "callback"_a);
 }

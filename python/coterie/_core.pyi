@@ -246,6 +246,7 @@ def linkage_matrix(
     single_precision: bool,
     Z: NDArray[np.float64],
     n_threads: int,
+    room: Callable[[int, int], object],
     callback: Callable[[int], object] | None,
 ) -> None: ...
 def linkage_condensed(

@@ -27,11 +27,14 @@ template <class T, Method method>
 class Rounds {
  public:
   Rounds(Square<T>& d, int n_threads) : Rounds(d.n, n_threads) { d_ = std::move(d); }
-  Rounds(const Lines<T>& lines, int n_threads) : Rounds(lines.n, n_threads) {
-    if (lines.n < kLines)
+  Rounds(const Lines<T>& lines, const Room& room, int n_threads) : Rounds(lines.n, n_threads) {
+    const bool few = lines.n < kLines;
+    const index least = few ? lines.n : lines.n / 2;  // of rows a matrix has
+    room(Square<T>::bytes(least), least);
+    if (few)
       d_ = Square<T>(lines, n_threads);
     else
-      lines_ = &lines;
+      lines_ = &lines, room_ = &room;
   }
 
   Rounds(Square<T>& d, Start start, int n_threads) : Rounds(d, n_threads) {
@@ -96,7 +99,9 @@ class Rounds {
     std::vector<index> kept;
     for (index i = 0; i < columns_; ++i)
       if (partner_[i] < 0 || joint(i).high == i) kept.push_back(i);
-    d_ = Square<T>(static_cast<index>(kept.size()));
+    const index left = static_cast<index>(kept.size());
+    (*room_)(Square<T>::bytes(left), left);
+    d_ = Square<T>(left);
     const int team = threads::worth(static_cast<double>(stride * stride), n_threads_);
     scratch_.resize(static_cast<std::size_t>(team));
     threads::parallel_blocks(d_.n, team, [&](index k, int thread) {
@@ -231,6 +236,7 @@ class Rounds {
   }
 
   const Lines<T>* lines_ = nullptr;  // or a matrix from the start
+  const Room* room_ = nullptr;
   Square<T> d_;
   const int n_threads_;
   index left_, columns_;
@@ -303,10 +309,16 @@ std::vector<Merge> run_rounds(Method method, const Progress& progress, From&&...
 
 }  // namespace
 
-template <class T, class Distances>
-std::vector<Merge> merge_matrix(Distances& d, Method method, int n_threads,
+template <class T>
+std::vector<Merge> merge_matrix(Square<T>& d, Method method, int n_threads,
                                 const Progress& progress) {
   return run_rounds<T>(method, progress, d, n_threads);
+}
+
+template <class T>
+std::vector<Merge> merge_lines(const Lines<T>& lines, Method method, const Room& room,
+                               int n_threads, const Progress& progress) {
+  return run_rounds<T>(method, progress, lines, room, n_threads);
 }
 
 template <class T>
@@ -325,7 +337,8 @@ void merge_matrix_in_order(Square<T>& d, Method method, const Progress& progress
 
 #define COTERIE_INSTANTIATE(T)                                                           \
   template std::vector<Merge> merge_matrix<T>(Square<T>&, Method, int, const Progress&); \
-  template std::vector<Merge> merge_matrix<T>(Lines<T>&, Method, int, const Progress&);  \
+  template std::vector<Merge> merge_lines<T>(const Lines<T>&, Method, const Room&, int,  \
+                                             const Progress&);                           \
   template std::vector<Merge> merge_matrix_from<T>(Square<T>&, Start, Method, int,       \
                                                    const Progress&);                     \
   template void merge_matrix_in_order<T>(Square<T>&, Method, const Progress&, double*);

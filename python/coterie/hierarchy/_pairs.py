@@ -81,7 +81,7 @@ def pdist(
         return _edits(cast("Any", X), threads)
     rows = observations(X, threads)
     n = len(rows)
-    require_memory(4 * n * (n - 1), "X", "linkage of observations may need none of them")
+    require_condensed(n, "X")
     out = np.empty(n * (n - 1) // 2)
     if callable(metric):
         pairs = ((rows[i], rows[j]) for i in range(n) for j in range(i + 1, n))
@@ -114,6 +114,11 @@ def observations(X: object, n_threads: int, name: str = "X") -> NDArray[np.float
         raise ValueError(f"{name}: wanted two observations or more, got {len(rows)}")
     _core.moments(rows, None, n_threads)  # refuses what is not finite, by row and column
     return rows
+
+
+def require_condensed(n: int, name: str) -> None:
+    """Raise MemoryError where the distances of n observations do not fit."""
+    require_memory(4 * n * (n - 1), name, "linkage of observations may need none of them")
 
 
 def looks_like_distances(rows: NDArray[np.float64]) -> bool:
