@@ -194,6 +194,8 @@ def _given(
         _need_euclidean(method, metric)
         return pdist(y, metric, n_threads=n_threads), None  # type: ignore[arg-type]
     array = np.asarray(y)
+    if np.iscomplexobj(array):
+        raise TypeError(f"y: wanted real numbers, got dtype {array.dtype}")
     if array.ndim == 1:
         return _checked(np.ascontiguousarray(array, dtype=np.float64), "y"), None
     if array.ndim != 2:
@@ -215,7 +217,8 @@ def _given(
 
 
 def _need_euclidean(method: str, metric: object) -> None:
-    if method in EUCLIDEAN and metric not in ("euclidean", "l2"):
+    named = isinstance(metric, str) and metric != "levenshtein"
+    if method in EUCLIDEAN and not (named and known_metric(metric) == "euclidean"):
         raise ValueError(
             f"metric: wanted 'euclidean' for method {method!r}, which is defined for Euclidean "
             f"distances alone, got {metric!r}"

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-METRICS = (
-    "euclidean",
-    "sqeuclidean",
-    "cityblock",
-    "chebyshev",
-    "cosine",
-    "angular",
-    "correlation",
-    "hamming",
-    "jaccard",
-)
+METRICS = {  # and what SciPy calls them besides
+    "euclidean": ("euclid", "eu", "e"),
+    "sqeuclidean": ("sqeuclid", "sqe"),
+    "cityblock": ("cblock", "cb", "c"),
+    "chebyshev": ("chebychev", "cheby", "cheb", "ch"),
+    "cosine": ("cos",),
+    "angular": (),
+    "correlation": ("co",),
+    "hamming": ("hamm", "ha", "h", "matching"),
+    "jaccard": ("jacc", "ja", "j"),
+}
+SHORT = {alias: name for name, aliases in METRICS.items() for alias in aliases}
 
 
 def pdist(
@@ -45,8 +46,8 @@ def pdist(
     metric : str or callable, default='euclidean'
         'euclidean', 'sqeuclidean', 'cityblock' (or 'manhattan'), 'chebyshev', 'cosine',
         'angular' (the angle in units of pi), 'correlation', 'hamming', 'jaccard' (of what is not
-        zero), as SciPy has them; 'levenshtein', the edits from one string to the other; or a
-        function of two rows.
+        zero), as SciPy has them and under its short names, too; 'levenshtein', the edits from one
+        string to the other; or a function of two rows.
     n_threads : int, default=None
         Threads to use; None stands for all CPUs this process may use.
 
@@ -97,6 +98,7 @@ def known_metric(metric: object) -> str:
     if not isinstance(metric, str):
         raise TypeError(f"metric: wanted a name or a function of two rows, got {metric!r}")
     name = metric_name(metric.lower())
+    name = SHORT.get(name, name)
     if name not in METRICS:
         raise ValueError(
             f"metric: wanted one of {', '.join(map(repr, METRICS))}, got {metric!r}; distances of "
