@@ -138,6 +138,24 @@ class Rounds {
     slots_[i].distance = near_[i] < 0 ? kInfinity : row[near_[i]];
   }
 
+  // Where the nearest merged. Nothing came nearer, so whatever is as near as that one was will do,
+  // if it is the first from there on: without this, rows that tie are read in full for every merge.
+  void search_again(index i, const T* row) {
+    const auto least = isa::kernels<T>().least;
+    index best = -1;
+    for (index from = near_[i], chunk = 64; from < columns_; from += chunk, chunk *= 2) {
+      const index at = least(row + from, std::min(chunk, columns_ - from));
+      if (at >= 0 && (best < 0 || row[from + at] < row[best])) best = from + at;
+      if (best >= 0 && row[best] <= slots_[i].distance) {
+        near_[i] = best;
+        return;
+      }
+    }
+    const index before = least(row, near_[i]);
+    near_[i] = before >= 0 && (best < 0 || row[before] <= row[best]) ? before : best;
+    slots_[i].distance = near_[i] < 0 ? kInfinity : row[near_[i]];
+  }
+
   void find_pairs() {
     pairs_.clear();
     for (index i = 0; i < columns_; ++i) {
@@ -178,7 +196,7 @@ class Rounds {
 
   void renew(index i, T* row) {
     replace(row, slots_[i].size);
-    if (partner_[near_[i]] >= 0) search(i, row);
+    if (partner_[near_[i]] >= 0) search_again(i, row);
   }
 
   void unite(const Joint& p, T* low, T* high, int thread) {
