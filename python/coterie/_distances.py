@@ -32,9 +32,10 @@ def check_directions(X: Floats) -> None:
     """Refuse rows of zeros, which have no cosine with any other."""
     zero = ~X.any(axis=1)
     if zero.any():
+        n = np.count_nonzero(zero)
         raise ValueError(
             "X: wanted rows with a direction for metrics like 'cosine' ('correlation': rows that "
-            f"vary), got {np.count_nonzero(zero)} zero vectors, the first at row "
+            f"vary), got {n} zero vector{'' if n == 1 else 's'}, the first at row "
             f"{int(zero.argmax())}"
         )
 
