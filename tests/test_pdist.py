@@ -99,3 +99,22 @@ def test_edit_distance():
     assert linkage(words, "complete", "levenshtein")[0].tolist() == [1, 4, 0, 2]
     with pytest.raises(TypeError, match="X: wanted strings"):
         pdist(["a", 1], "levenshtein")
+
+
+def test_edit_distances_come_in_blocks_that_ctrl_c_may_wait_for(monkeypatch):
+    process = pytest.importorskip("rapidfuzz.process")
+    whole, rows_of = process.cdist, []
+
+    def cdist(queries, choices, **options):
+        rows_of.append(len(queries))
+        return whole(queries, choices, **options)
+
+    monkeypatch.setattr(process, "cdist", cdist)
+    rng = np.random.default_rng(0)
+    for letters, rows_at_once in ((5, 60), (1000, 42)):
+        words = ["".join(rng.choice(list("abc"), size=letters)) for _ in range(60)]
+        scorer = pytest.importorskip("rapidfuzz.distance").Levenshtein.distance
+        wanted = whole(words, words, scorer=scorer)[np.triu_indices(60, 1)]
+        rows_of.clear()
+        np.testing.assert_array_equal(pdist(words, "levenshtein"), wanted)
+        assert max(rows_of) == rows_at_once

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie import _core
-from coterie._distances import angles, core_name, directed, near_origin
+from coterie._distances import above_diagonal, angles, core_name, directed, near_origin
 from coterie._memory import require_memory
 from coterie._validate import check_bool, check_option, check_threads
 from coterie.hierarchy._order import optimal_leaf_ordering
@@ -245,7 +245,6 @@ def _condensed(square: NDArray[np.float64]) -> NDArray[np.float64]:
     if np.diag(square).any():
         at = int(np.flatnonzero(np.diag(square))[0])
         raise ValueError(f"y: wanted a diagonal of zeros, got {square[at, at]} at row {at}")
-    out, at = np.empty(n * (n - 1) // 2), 0
     for i in range(n - 1):
         line, across = square[i, i + 1 :], square[i + 1 :, i]
         if not np.array_equal(line, across, equal_nan=True):
@@ -254,9 +253,7 @@ def _condensed(square: NDArray[np.float64]) -> NDArray[np.float64]:
                 f"y: wanted a symmetric matrix, got {square[i, j]} at ({i}, {j}) and "
                 f"{square[j, i]} at ({j}, {i})"
             )
-        out[at : at + len(line)] = line
-        at += len(line)
-    return _checked(out, "y")
+    return _checked(above_diagonal(square), "y")
 
 
 def _from_distances(y: NDArray[np.float64], task: _Task) -> NDArray[np.float64]:

@@ -133,6 +133,15 @@ def looks_like_distances(rows: NDArray[np.float64]) -> bool:
     )
 
 
+def _nanoseconds(words: list[str]) -> float:
+    """Return about how long rapidfuzz takes for the distance of two of the words, on one CPU.
+
+    Up to 64 letters fit the bits of a register.
+    """
+    letters = sum(map(len, words)) / len(words)
+    return 6 + letters if letters <= 64 else 8 * letters + letters**2 / 32
+
+
 def _edits(strings: Sequence[str], n_threads: int) -> NDArray[np.float64]:
     try:
         from rapidfuzz.distance import Levenshtein
@@ -150,7 +159,9 @@ def _edits(strings: Sequence[str], n_threads: int) -> NDArray[np.float64]:
         raise ValueError(f"X: wanted two observations or more, got {n}")
     require_memory(4 * n * (n - 1), "X", "fewer strings, or distances of your own, condensed")
     out, at = np.empty(n * (n - 1) // 2), 0
-    block = max(1, 2**22 // n)
+    block = max(
+        1, int(min(2**22, 1e8 / _nanoseconds(words)) / n)
+    )  # Ctrl-C waits for the end of one
     for first in range(0, n - 1, block):
         table = cdist(
             words[first : first + block],
