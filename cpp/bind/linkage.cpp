@@ -81,24 +81,32 @@ void cross(const Array<double>& X, const Array<double>& Y, const std::string& me
   linkage::cross(x, y, m, to, n_threads);
 }
 
-void by_tree(const View<double>& x, PairMetric metric, bool low, double* z, int n_threads,
-             const Progress& progress) {
-  linkage::emit_edges(low ? linkage::spanning_tree_low(x, metric, n_threads, progress)
-                          : linkage::spanning_tree(x, metric, n_threads, progress),
+enum class Way { prim, tree, tiles };
+
+void by_edges(const View<double>& x, PairMetric metric, Way way, double* z, int n_threads,
+              const Progress& progress) {
+  linkage::emit_edges(way == Way::prim ? linkage::spanning_tree(x, metric, n_threads, progress)
+                      : way == Way::tree
+                          ? linkage::spanning_tree_low(x, metric, n_threads, progress)
+                          : linkage::spanning_tree_high(x, metric, n_threads, progress),
                       x.rows, metric == PairMetric::euclidean, z);
 }
 
-// The one way or the other, whatever linkage_points would take.
-void single(const Array<double>& X, const std::string& metric, bool low, Array<double> Z,
-            int n_threads, const py::object& callback) {
+// By Prim's algorithm, a kd-tree or tiles, whatever linkage_points would take.
+void single(const Array<double>& X, const std::string& metric, const std::string& name,
+            Array<double> Z, int n_threads, const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const PairMetric pair = metric_of(metric);
-  if (low && !linkage::low_metric(pair)) refuse("metric", "one that boxes bound", metric);
+  const Way way = name == "tree" ? Way::tree : name == "tiles" ? Way::tiles : Way::prim;
+  if (way == Way::tree && !linkage::low_metric(pair))
+    refuse("metric", "one that boxes bound", metric);
+  if (way == Way::tiles && !linkage::high_metric(pair))
+    refuse("metric", "one that products tell", metric);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
   const py::gil_scoped_release nogil;
-  by_tree(x, pair, low, z, n_threads, progress);
+  by_edges(x, pair, way, z, n_threads, progress);
 }
 
 void points(const Array<double>& X, const std::string& method, const std::string& metric,
@@ -117,7 +125,11 @@ void points(const Array<double>& X, const std::string& method, const std::string
   threads1(n_threads);
   const py::gil_scoped_release nogil;
   if (m == Method::single)
-    by_tree(x, pair, linkage::is_low(x, pair), z, n_threads, progress);
+    by_edges(x, pair,
+             linkage::is_low(x, pair)    ? Way::tree
+             : linkage::is_high(x, pair) ? Way::tiles
+                                         : Way::prim,
+             z, n_threads, progress);
   else if (centers)
     linkage::merge_centers(x, m, n_threads, progress, z);
   else
@@ -200,7 +212,7 @@ void linkage_(py::module_& m) {
   m.def("pairwise", pairwise, "X"_a.noconvert(), "metric"_a, "out"_a.noconvert(), "n_threads"_a);
   m.def("cross", cross, "X"_a.noconvert(), "Y"_a.noconvert(), "metric"_a, "out"_a.noconvert(),
         "n_threads"_a);
-  m.def("single_linkage", single, "X"_a.noconvert(), "metric"_a, "low"_a, "Z"_a.noconvert(),
+  m.def("single_linkage", single, "X"_a.noconvert(), "metric"_a, "way"_a, "Z"_a.noconvert(),
         "n_threads"_a, "callback"_a);
   m.def("linkage_points", points, "X"_a.noconvert(), "method"_a, "metric"_a, "Z"_a.noconvert(),
         "n_threads"_a, "callback"_a);

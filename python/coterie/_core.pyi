@@ -225,7 +225,7 @@ def pairwise(
 def single_linkage(
     X: NDArray[np.float64],
     metric: str,
-    low: bool,
+    way: str,
     Z: NDArray[np.float64],
     n_threads: int,
     callback: Callable[[int], object] | None,

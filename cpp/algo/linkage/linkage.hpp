@@ -1,7 +1,7 @@
 // Agglomerative linkage: n - 1 merges, each of the two clusters that are nearest by
 // (distance, smaller id, larger id).
 //
-//   single     least distance of two points           Prim over points or distances, O(n) memory
+//   single     least distance of two points           Prim or Boruvka from points, O(n d)
 //   complete   greatest                               from members, then a square matrix of few
 //   average    mean                                   likewise, or O(n d) by a closed form
 //   weighted   mean of the two children's             likewise

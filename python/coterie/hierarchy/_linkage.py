@@ -112,14 +112,15 @@ def linkage(
 
     Notes
     -----
-    'single' takes O(n^2 n_features) time and O(n) memory by Prim's algorithm; with many rows of few
-    features, by a metric that adds up over features, a k-d tree and Boruvka's algorithm take about
-    O(n log n) time and find the same tree. 'complete', 'average', 'weighted' and 'ward' merge all
-    pairs of clusters that are each other's nearest at once, O(n^2) time on most data; many rows,
-    by a metric without a closed form, are compared as the members of clusters until an eighth of
-    the clusters is left, whose distances then fill a matrix of n^2 / 8 bytes. 'centroid' and
-    'median' merge one pair at a time, and heights may decrease. Equal distances: Z depends neither
-    on threads nor on CPU, but SciPy may break ties otherwise.
+    'single' takes O(n^2 n_features) time and O(n n_features) memory by Prim's algorithm or, of many
+    rows by 'euclidean', 'sqeuclidean' or 'cosine', by Boruvka's, whose searches share what they
+    read; with many rows of few features, by a metric that adds up over features, a k-d tree takes
+    about O(n log n) time. All find the same tree. 'complete', 'average', 'weighted' and 'ward'
+    merge all pairs of clusters that are each other's nearest at once, O(n^2) time on most data;
+    many rows, by a metric without a closed form, are compared as the members of clusters until an
+    eighth of the clusters is left, whose distances then fill a matrix of n^2 / 8 bytes. 'centroid'
+    and 'median' merge one pair at a time, and heights may decrease. Equal distances: Z depends
+    neither on threads nor on CPU, but SciPy may break ties otherwise.
 
     References
     ----------
