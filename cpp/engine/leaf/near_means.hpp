@@ -1,6 +1,6 @@
-// The points of greatest product with a point, as a filter in float32: lists of 1 - <x, y>.
+// The points of greatest product with a point, as a filter in float32: lists of from - <x, y>.
 //
-// Every value is within (depth + 8) 2^-23 |x| |y| of what is meant.
+// Every product is within (depth + 8) 2^-23 |x| |y| of what is meant.
 #pragma once
 #include "buckets.hpp"
 
@@ -26,8 +26,14 @@ COTERIE_INLINE void near_panel_of_means(const NearMeansTask& t, index first, ind
   for (int q = 0; q < Q; ++q) {
     alignas(64) float d[kPanelPoints];
 #pragma GCC unroll 16
-    for (int i = 0; i < kFloatParts; ++i) store(d + i * width<float>, splat(1.0f) - sum[q][i]);
+    for (int i = 0; i < kFloatParts; ++i) store(d + i * width<float>, splat(t.from) - sum[q][i]);
     const index self = t.self[first + q], at = p * kPanelPoints;
+    if (t.part)
+      for (int l = 0; l < kPanelPoints; l += width<double>) {
+        const IntPart part = *reinterpret_cast<const IntPartUnaligned*>(t.part + at + l);
+        const FloatPart far = FloatPart{} + __builtin_inff();
+        store_part(d + l, part == IntPart{} + t.own[first + q] ? far : load_part(d + l));
+      }
     if (self / kPanelPoints == p) d[self % kPanelPoints] = __builtin_inff();
     for (index l = t.count - at; l < kPanelPoints; ++l) d[l] = __builtin_inff();
     buckets[first + q].see(p, d);

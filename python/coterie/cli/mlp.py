@@ -296,7 +296,7 @@ class MlpReport(Report):
             share = f"{right / held:.1%}" if held else "-"
             rows.append([one_line(str(label))[:32], str(trained), str(held), share])
         rest = len(self.classes) - len(shown)
-        more = [f"({rest} rarer classes are not shown; --json has all)"] if rest else []
+        more = [f"(not shown, as they are rarer: {rest}; --json has all)"] if rest else []
         return lines_of(rows, width, fixed=4) + more
 
     def files(self) -> list[tuple[str, str | None]]:

@@ -36,8 +36,8 @@ def add_mlp(commands: Any) -> None:
         metavar="FILE",
         type=Path,
         help="write the rows with a column 'prediction', for classes also 'probability' (of the "
-        "predicted class), in the format of INPUT; may be INPUT itself. A .npy file holds the "
-        "predictions alone",
+        "predicted class), in the format of INPUT; may be INPUT itself. Another .npy file holds "
+        "the predictions alone",
     )
     add_rows(parser, "their predictions are empty; in .npy and .npz -1, NaN or an empty text")
     add_common(parser)

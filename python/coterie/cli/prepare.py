@@ -256,9 +256,9 @@ def _missing_message(
     worst = [j for j in np.argsort(-counts, kind="stable") if counts[j]]
     by_column = some([f"{_cut(names[j])} {counts[j]}" for j in worst], 5)
     first = names[int(np.flatnonzero(np.isnan(X[rows[0]]))[0])]
-    plural = "rows have" if len(rows) > 1 else "row has"
+    have = "has" if len(rows) == 1 else "have"
     return (
-        f"{table.path}: {len(rows)} of {len(X)} {plural} missing values ({by_column}), first at "
+        f"{table.path}: {len(rows)} of {len(X)} rows {have} missing values ({by_column}), first at "
         f"{table.where(int(rows[0]))}, column {short(first)}; --missing drop leaves such rows out"
     )
 
