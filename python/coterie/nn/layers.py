@@ -11,6 +11,7 @@ Dropout(rate=0.5)
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 from coterie._validate import check_bool, check_int, check_real
@@ -22,8 +23,7 @@ from coterie.nn._normalization import BatchNormalization
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from coterie.nn._activations import ELU, SLOPES, Activation, LeakyReLU, activation_name
-from coterie.nn._layer import Op, Shape
+    from coterie.nn._layer import Op, Shape
 
 __all__ = [
     "ELU",
@@ -261,11 +261,13 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: tuple[int, ...], name: str | None = None) -> None:
         super().__init__(name)
-        target = tuple(int(size) for size in target_shape)
+        wanted = "target_shape: wanted sizes of at least 1, one of them perhaps -1"
+        try:
+            target = tuple(operator.index(size) for size in target_shape)
+        except TypeError:
+            raise TypeError(f"{wanted}, got {target_shape!r}") from None
         if not target or target.count(-1) > 1 or any(s < 1 and s != -1 for s in target):
-            raise ValueError(
-                f"target_shape: wanted sizes of at least 1, one of them perhaps -1, got {target}"
-            )
+            raise ValueError(f"{wanted}, got {target}")
         self.target_shape = target
 
     def _shape_after(self, shape: Shape) -> Shape:
