@@ -28,8 +28,8 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
   if (filter == Filter::bytes) {
     bytes_ = Buffer<std::int32_t>(checked_product(padded, words_), 0);
     starts_ = Buffer<std::int32_t>(padded, 0);
-    scales_ = Buffer<float>(padded, 0.0f);
-    reaches_ = Buffer<float>(padded, 0.0f);
+    scales_ = Buffer<float>(padded + panel_rows(), 0.0f);
+    reaches_ = Buffer<float>(padded + panel_rows(), 0.0f);
   } else {
     floats_ = Buffer<float>(checked_product(padded, line_), 0.0f);
   }

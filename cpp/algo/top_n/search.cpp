@@ -98,7 +98,7 @@ void Batch<T>::panel(index p, const float* packed, index j0, index j1, Candidate
     const auto kernel = isa::has_byte_dot() ? table.top_n_int8_dot : table.top_n_int8;
     kernel({items_.bytes(p), queries_.bytes(j0), items_.words(), count, item, rows, found,
             queries_.starts() + j0, queries_.scales() + j0, queries_.reaches() + j0,
-            items_.byte_scales() + first, items_.radii() + first, bias_ + first},
+            items_.byte_scales() + first, items_.radii() + first, bias_ + first, !items_.biased()},
            peaks);
   } else if (filter_ == Filter::halves) {
     table.top_n_halves({items_.halves(first), x.cols, rows, x.cols, (x.rows - first) * x.cols,

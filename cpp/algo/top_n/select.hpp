@@ -36,7 +36,8 @@ class Selector {
       std::uint32_t item;
     };
     std::vector<float> lower;
-    std::vector<Ranked> ranked;
+    std::vector<Ranked> ranked, spread;
+    std::vector<std::uint32_t> places;
     std::vector<double> query;
     std::vector<double> left, right;  // rows brought into range
     index query_of = -1;

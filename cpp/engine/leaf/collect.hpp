@@ -57,25 +57,44 @@ COTERIE_INLINE void spill(const Acc<float>& acc, Spilled& to) {
     for (int i = 0; i < NV; ++i) store(to.score[j] + i * width<float>, acc[j][i]);
 }
 
+// One bit a lane of a panel: does its score reach the threshold?
+COTERIE_INLINE std::uint64_t reaching_lanes(const float* scores, Vec<float> threshold) {
+  std::uint64_t bits = 0;
+#pragma GCC unroll 8
+  for (int i = 0; i < NV; ++i) {
+    const unsigned below = not_at_least(load(scores + i * width<float>), threshold);
+    bits |= std::uint64_t(kAllLanes & ~below) << (i * width<float>);
+  }
+  return bits;
+}
+
+// The lanes of a panel that hold an item.
+COTERIE_INLINE std::uint64_t lanes_of(index n_items) {
+  static_assert(MR<float> <= 64);
+  return ~0ull >> (64 - n_items);
+}
+
+// Appends one query's scores in `lanes` that reach its threshold. All lanes in one loop, which
+// nearly always turns once.
+COTERIE_INLINE void collect_query(const float* scores, const CandidateLists& to, index j,
+                                  std::uint64_t lanes, std::uint32_t first) {
+  std::int32_t count = to.counts[j];
+  Candidate* list = to.lists + j * to.capacity;
+  for (lanes &= reaching_lanes(scores, broadcast(to.thresholds + j)); lanes != 0;
+       lanes &= lanes - 1) {
+    const int lane = __builtin_ctzll(lanes);
+    list[count++] = {scores[lane], first + std::uint32_t(lane)};
+  }
+  to.counts[j] = count;
+}
+
 // Appends what reaches the thresholds of queries j0 + j, j a bit of `hits`, among `n_items` items
 // from `first` on.
 [[gnu::noinline]] inline void collect(const Spilled& tile, const CandidateLists& to, index j0,
                                       unsigned hits, std::uint32_t first, index n_items) {
   for (; hits != 0; hits &= hits - 1) {
     const int j = __builtin_ctz(hits);
-    const Vec<float> threshold = broadcast(to.thresholds + j0 + j);
-    std::int32_t count = to.counts[j0 + j];
-    Candidate* list = to.lists + (j0 + j) * to.capacity;
-    for (int i = 0; i < NV; ++i) {
-      const float* score = tile.score[j] + i * width<float>;
-      unsigned bits = kAllLanes & ~not_at_least(load(score), threshold);
-      for (; bits != 0; bits &= bits - 1) {
-        const int lane = __builtin_ctz(bits);
-        if (i * width<float> + lane >= n_items) break;
-        list[count++] = {score[lane], first + std::uint32_t(i * width<float> + lane)};
-      }
-    }
-    to.counts[j0 + j] = count;
+    collect_query(tile.score[j], to, j0 + j, lanes_of(n_items), first);
   }
 }
 

@@ -1,5 +1,6 @@
 // The leaves of top-N, gathered into their part of an ISA's table.
 #include "exact.hpp"
+#include "nth_largest.hpp"
 #include "top_n_int8.hpp"
 #include "top_n_rows.hpp"
 #include "top_n_tile.hpp"
@@ -48,6 +49,7 @@ constexpr TopNTable kTopNTable = {{scaled<float>, exact_dot<float>, top_n_rows<f
                                   top_n_panel<true>,
                                   top_n_peaks,
                                   quantise_row,
+                                  nth_largest,
                                   top_n_int8<ByteDot>,
                                   kFastInt8};
 const TopNTable top_n_table = kTopNTable;

@@ -31,26 +31,107 @@ COTERIE_INLINE void int8_tile(const TopNInt8Task& t, index j0, Vec<Int32> (&acc)
   }
 }
 
-// Upper bounds of the products, but for what the thresholds allow for.
+// Upper bounds of the products, but for what the thresholds allow for: of the items of lane vector
+// i, from their sums with query j.
+COTERIE_INLINE Vec<float> int8_score(const TopNInt8Task& t, index j, int i, Vec<float> sums) {
+  const index at = i * width<float>;
+  return madd(sums * load(t.item_scale + at), broadcast(t.query_scale + j),
+              madd(load(t.item_radius + at), broadcast(t.query_norm + j), load(t.item_bias + at)));
+}
+
 template <class Dot>
 COTERIE_INLINE void int8_scores(const TopNInt8Task& t, index j0, Acc<float>& acc) {
   Vec<Int32> sums[NR][NV];
   int8_tile<Dot>(t, j0, sums);
 #pragma GCC unroll 8
-  for (int i = 0; i < NV; ++i) {
-    const index at = i * width<float>;
-    const Vec<float> scale = load(t.item_scale + at), radius = load(t.item_radius + at),
-                     bias = load(t.item_bias + at);
+  for (int i = 0; i < NV; ++i)
 #pragma GCC unroll 16
     for (int j = 0; j < NR; ++j)
-      acc[j][i] = madd(__builtin_convertvector(sums[j][i], Vec<float>) * scale,
-                       broadcast(t.query_scale + j0 + j),
-                       madd(radius, broadcast(t.query_norm + j0 + j), bias));
+      acc[j][i] = int8_score(t, j0 + j, i, __builtin_convertvector(sums[j][i], Vec<float>));
+}
+
+COTERIE_INLINE float highest_lane(Vec<float> v) {
+  float best = v[0];
+  for (int i = 1; i < width<float>; ++i) best = best < v[i] ? v[i] : best;
+  return best;
+}
+
+// A panel's part of a coarser test that costs two operations a vector of sums instead of five:
+//   t_item I < (threshold - r |query|) / t_query   with the panel's largest r: no item reaches it.
+struct Coarse {
+  Vec<float> scale[NV], bias[NV];  // bias: 0, or the lowest of all for what is excluded
+  float radius, rounding;
+
+  explicit Coarse(const TopNInt8Task& t) {
+    Vec<float> widest{}, largest{};
+    for (int i = 0; i < NV; ++i) {
+      scale[i] = load(t.item_scale + i * width<float>);
+      bias[i] = load(t.item_bias + i * width<float>);
+      widest = higher(widest, load(t.item_radius + i * width<float>));
+      largest = higher(largest, scale[i]);
+    }
+    radius = highest_lane(widest);
+    rounding = highest_lane(largest);
+  }
+  // Of a tile's queries, a whole vector or more. What falls short of the threshold by kSlack does
+  // so after all roundings, too.
+  COTERIE_INLINE void limits(const TopNInt8Task& t, index j0, float* out) const {
+    const Vec<float> slack = splat(0x1p-19f), largest = splat(rounding), widest = splat(radius);
+    for (int j = 0; j < NR; j += width<float>) {
+      const float* thresholds = t.of_queries.thresholds + j0 + j;
+      const Vec<float> apart = load(thresholds) - widest * load(t.query_norm + j0 + j) - slack;
+      store(out + j, apart / load(t.query_scale + j0 + j) - largest);
+    }
+  }
+};
+
+// One bit a query: may one of its scores be at the threshold?
+COTERIE_INLINE unsigned may_reach(const Coarse& coarse, const float* limits,
+                                  const Acc<float>& sums) {
+  unsigned hits = 0;
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j) {
+    Vec<float> best = madd(sums[j][0], coarse.scale[0], coarse.bias[0]);
+#pragma GCC unroll 8
+    for (int i = 1; i < NV; ++i)
+      best = higher(best, madd(sums[j][i], coarse.scale[i], coarse.bias[i]));
+    hits |= unsigned(not_at_least(best, broadcast(limits + j)) != kAllLanes) << j;
+  }
+  return hits;
+}
+
+template <class Dot>
+void top_n_int8_flat(const TopNInt8Task& t) {
+  const Coarse coarse(t);
+  for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
+    Vec<Int32> sums[NR][NV];
+    int8_tile<Dot>(t, j0, sums);
+    Acc<float> acc;
+#pragma GCC unroll 16
+    for (int j = 0; j < NR; ++j)
+#pragma GCC unroll 8
+      for (int i = 0; i < NV; ++i) acc[j][i] = __builtin_convertvector(sums[j][i], Vec<float>);
+    float limits[NR + width<float>];
+    coarse.limits(t, j0, limits);
+    unsigned hits = may_reach(coarse, limits, acc);
+    if (hits == 0) continue;
+    Spilled spilled;
+    spill(acc, spilled);
+    for (; hits != 0; hits &= hits - 1) {
+      const int j = __builtin_ctz(hits);
+#pragma GCC unroll 8
+      for (int i = 0; i < NV; ++i) {
+        float* at = spilled.score[j] + i * width<float>;
+        store(at, int8_score(t, j0 + j, i, load(at)));
+      }
+      collect_query(spilled.score[j], t.of_queries, j0 + j, lanes_of(t.n_items), t.first);
+    }
   }
 }
 
 template <class Dot>
 void top_n_int8(const TopNInt8Task& t, float* peaks) {
+  if (peaks == nullptr && t.flat) return top_n_int8_flat<Dot>(t);
   for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
     Acc<float> acc;
     int8_scores<Dot>(t, j0, acc);
@@ -78,12 +159,6 @@ COTERIE_INLINE void over_row(const float* x, index depth, const F& f) {
     for (index i = 0; p + i < depth; ++i) tail[i] = x[p + i];
     f(load(tail), p, depth - p);
   }
-}
-
-COTERIE_INLINE float highest_lane(Vec<float> v) {
-  float best = v[0];
-  for (int i = 1; i < width<float>; ++i) best = best < v[i] ? v[i] : best;
-  return best;
 }
 
 // A row to bytes, four at a time (TopNTable::quantise).
