@@ -214,48 +214,6 @@ def test_gradients_of_everything_else():
         np.testing.assert_array_equal(one, two)
 
 
-def test_sparsity():
-    """Its gradient, and its value: a penalty of the batch, so of all rows when evaluated."""
-    model = Sequential(
-        [
-            Input((3,)),
-            Dense(6, "sigmoid"),
-            nn.SparsityRegularization(rho=0.2, beta=1.5),
-            nn.Activation("sigmoid"),
-            nn.SparsityRegularization(),
-            Dense(2),
-        ],
-        seed=3,
-    )
-    model.compile("sgd", "mse")
-    check = model.check_gradients(X, Y, sample_weight=RNG.uniform(0, 2, len(X)))
-    assert check.passed, check
-    assert check.n_kinks == 0
-    a = 1 / (1 + np.exp(-(X @ model.layers[0].kernel + model.layers[0].bias)))
-    wanted = ((model.predict(X) - Y) ** 2).mean()
-    for rho, beta, values in ((0.2, 1.5, a), (0.05, 1.0, 1 / (1 + np.exp(-a)))):
-        r = values.mean(axis=0)
-        kl = rho * np.log(rho / r) + (1 - rho) * np.log((1 - rho) / (1 - r))
-        wanted += beta * kl.sum()
-    assert model.evaluate(X, Y) == pytest.approx(wanted, rel=1e-12)
-    history = model.fit(X, Y, batch_size=len(X))
-    assert history.history["loss"][0] == pytest.approx(wanted, rel=1e-12)
-    for options in ({"rho": 0.0}, {"rho": 1.0}, {"rho": 2}, {"beta": -1.0}):
-        with pytest.raises(ValueError, match="wanted a"):
-            nn.SparsityRegularization(**options)
-
-
-def test_sparsity_comes_about():
-    model = Sequential(
-        [Input((3,)), Dense(8, "sigmoid"), nn.SparsityRegularization(0.1, beta=5.0), Dense(2)],
-        seed=0,
-    )
-    model.compile(nn.Adam(0.05), "mse")
-    model.fit(X, Y, epochs=300)
-    coder = Sequential(model.layers[:1])
-    np.testing.assert_allclose(coder.predict(X).mean(axis=0), 0.1, atol=0.03)
-
-
 def test_a_wrong_gradient_is_found(monkeypatch):
     from coterie.nn import _gradients
 

@@ -25,6 +25,12 @@ double sparse_mean(double sum, index rows) {
   return std::clamp(sum / double(rows), kLeast, 1 - kLeast);
 }
 
+// KL(rho | mean)
+double divergence(double rho, double mean) {
+  return (rho > 0 ? rho * std::log(rho / mean) : 0) +
+         (rho < 1 ? (1 - rho) * std::log((1 - rho) / (1 - mean)) : 0);
+}
+
 }  // namespace
 
 template <class T>
@@ -80,17 +86,33 @@ template <class T>
 double activity_penalty(const Step& step, index batch_rows, const Tile<T>& tile, const T* a) {
   const Op& op = step.op;
   if (op.activity_l1 == 0 && op.activity_l2 == 0 && op.kl_weight == 0) return 0;
-  const double n = double(batch_rows), rho = op.kl_target;
+  const double n = double(batch_rows);
   double penalty = 0;
   for (index j = 0; j < op.outputs; ++j, a += tile.ld) {
     double sums[3];  // of a, |a|, a^2
     kernels<T>().sizes(line_of<T>(tile, a, nullptr), sums);
     penalty += (op.activity_l1 * sums[1] + op.activity_l2 * sums[2]) / n;
-    if (op.kl_weight == 0) continue;
-    const double mean = sparse_mean(sums[0], tile.rows);
-    penalty += op.kl_weight * (rho > 0 ? rho * std::log(rho / mean) : 0);
-    penalty += op.kl_weight * (rho < 1 ? (1 - rho) * std::log((1 - rho) / (1 - mean)) : 0);
+    if (op.kl_weight != 0)
+      penalty += op.kl_weight * divergence(op.kl_target, sparse_mean(sums[0], tile.rows));
   }
+  return penalty;
+}
+
+template <class T>
+void sparse_sums(const Plan& plan, Tile<T>& tile, double* out) {
+  for (const Sparse& s : plan.sparse)
+    for (index j = 0; j < s.outputs; ++j) {
+      double sums[3];
+      kernels<T>().sizes(line_of<T>(tile, tile.line(s.out + j), nullptr), sums);
+      *out++ = sums[0];
+    }
+}
+
+double sparse_penalty(const Plan& plan, const double* sums, index rows) {
+  double penalty = 0;
+  for (const Sparse& s : plan.sparse)
+    for (index j = 0; j < s.outputs; ++j)
+      penalty += s.weight * divergence(s.target, sparse_mean(*sums++, rows));
   return penalty;
 }
 
@@ -118,6 +140,7 @@ void activity_gradient(const Plan&, const Step& step, index batch_rows, Tile<T>&
                              T*);                                                                  \
   template void norm_backward(const Plan&, const Step&, const Weights<T>&, Tile<T>&, const T*, T*, \
                               const T*, T*, bool);                                                 \
+  template void sparse_sums(const Plan&, Tile<T>&, double*);                                       \
   template double activity_penalty(const Step&, index, const Tile<T>&, const T*);                  \
   template void activity_gradient(const Plan&, const Step&, index, Tile<T>&, const T*, T*);
 COTERIE_INSTANTIATE(float)
