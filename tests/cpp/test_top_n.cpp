@@ -95,24 +95,25 @@ TEST(top_n, self_join_is_a_search) {
   const std::vector<float> copy(x.memory.data(), x.memory.data() + rows * depth);
   const View<float> view{x.memory.data(), rows, depth, depth},
       other{copy.data(), rows, depth, depth};
-  const top_n::Items<float> items(view, Metric::cosine, top_n::Keep::nothing, 2);
-  for (const bool exclude_self : {false, true}) {
-    Found<float> joined(rows, n), searched(rows, n);
-    top_n::Options options;
-    options.n = n;
-    options.threshold = -kInfinity;
-    options.exclude_self = exclude_self;
-    options.n_threads = 2;
-    top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
-    top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
-    for (index e = 0; e < rows * n; ++e) {
-      CHECK_EQUAL(joined.items[e], searched.items[e]);
-      CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+  for (const auto keep : {top_n::Keep::nothing, top_n::Keep::bytes})
+    for (const bool exclude_self : {false, true}) {
+      About about("keep ", int(keep), " exclude_self ", exclude_self);
+      const top_n::Items<float> items(view, Metric::cosine, keep, 2);
+      Found<float> joined(rows, n), searched(rows, n);
+      top_n::Options options;
+      options.n = n;
+      options.threshold = -kInfinity;
+      options.exclude_self = exclude_self;
+      options.n_threads = 2;
+      top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
+      top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
+      for (index e = 0; e < rows * n; ++e) {
+        CHECK_EQUAL(joined.items[e], searched.items[e]);
+        CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+      }
     }
-  }
 }
 
-// x ~ t a, and what is left over is what is said.
 TEST(top_n, nth_largest) {
   const auto& table = *isa::table().top_n;
   for (index count : {1, 2, 7, 15, 16, 17, 48, 333}) {

@@ -76,10 +76,12 @@ Seen Selector<T>::see(index q) const {
 
 // From |<z, q> - t t_q I| <= r |q| + |t a| r_q and |t a| <= |z| + r <= 1 + r.
 template <class T>
-void Selector<T>::widen(Seen& seen, double radius) const {
+float Selector<T>::widen(Seen& seen, float kept) const {
   const double length = items_.biased() ? seen.length : 1;
+  const double radius = double(kept) + 4 * kUlp * length;
   seen.reach = (length + radius) * (1 + 1e-6);
   if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
+  return std::nextafter(static_cast<float>(seen.reach), FLT_MAX);
 }
 
 template <class T>

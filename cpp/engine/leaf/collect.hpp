@@ -33,17 +33,17 @@ COTERIE_INLINE void raise_peaks(const Acc<float>& acc, float* peaks) {
   }
 }
 
-// The same for the items' own thresholds.
-COTERIE_INLINE bool any_reaches_lanes(const Acc<float>& acc, const float* thresholds) {
-  unsigned below = kAllLanes;
+// The same for the items' own thresholds: one bit a lane vector.
+COTERIE_INLINE unsigned reaching_lanes_of(const Acc<float>& acc, const float* thresholds) {
+  unsigned hits = 0;
 #pragma GCC unroll 8
   for (int i = 0; i < NV; ++i) {
     Vec<float> best = acc[0][i];
 #pragma GCC unroll 16
     for (int j = 1; j < NR; ++j) best = higher(best, acc[j][i]);
-    below &= not_at_least(best, load(thresholds + i * width<float>));
+    hits |= unsigned(not_at_least(best, load(thresholds + i * width<float>)) != kAllLanes) << i;
   }
-  return below != kAllLanes;
+  return hits;
 }
 
 // Out of registers: whatever reads single lanes works on this copy.
@@ -98,21 +98,23 @@ COTERIE_INLINE void collect_query(const float* scores, const CandidateLists& to,
   }
 }
 
-// The same for the items' lists: queries [first_query, first_query + n) are what is appended.
+// Appends queries [first_query, first_query + n) to the lists of the items in lane vectors `hits`.
 [[gnu::noinline]] inline void collect_lanes(const Spilled& tile, const CandidateLists& to, index n,
-                                            std::uint32_t first_query, index n_items) {
-  for (index j = 0; j < n; ++j)
-    for (int i = 0; i < NV; ++i) {
-      const float* score = tile.score[j] + i * width<float>;
-      unsigned bits =
-          kAllLanes & ~not_at_least(load(score), load(to.thresholds + i * width<float>));
+                                            unsigned hits, std::uint32_t first_query,
+                                            index n_items) {
+  for (; hits != 0; hits &= hits - 1) {
+    const index at = __builtin_ctz(hits) * width<float>;
+    const Vec<float> thresholds = load(to.thresholds + at);
+    for (index j = 0; j < n; ++j) {
+      unsigned bits = kAllLanes & ~not_at_least(load(tile.score[j] + at), thresholds);
       for (; bits != 0; bits &= bits - 1) {
-        const index lane = i * width<float> + __builtin_ctz(bits);
+        const index lane = at + __builtin_ctz(bits);
         if (lane >= n_items) break;
         to.lists[lane * to.capacity + to.counts[lane]++] = {tile.score[j][lane],
                                                             first_query + std::uint32_t(j)};
       }
     }
+  }
 }
 
 }  // namespace coterie::COTERIE_ISA

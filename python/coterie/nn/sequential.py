@@ -333,16 +333,15 @@ class Sequential(Stack):
         """
         net = self._net_or_raise()
         theta = net.theta
-        plain = (
+        X: NDArray[Any]
+        if (
             type(x) is np.ndarray
             and x.dtype == theta.dtype
             and x.ndim == 2
             and x.shape[1:] == net.input_shape
             and x.flags.carray
-        )
-        if plain:
-            X: NDArray[Any] = np.asarray(x)
-            state = net.state
+        ):
+            X, state = x, net.state
         else:
             array = _data.array_of(x, "x")
             theta, state = self._weights_in(array)
