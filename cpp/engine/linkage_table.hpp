@@ -19,9 +19,9 @@ struct NearClustersTask {
   const double* panels;
   const float* share;         // 16 a panel; zero where there is no member
   const std::int64_t* slots;  // 16 a group, -1 where there is no cluster
-  float* distance;                    // queries x keep, ascending
-  std::int64_t* nearest;              // queries x keep: slots, -1 where there is none
-  float* beyond;                      // of each query: what is not listed is at least that far
+  float* distance;            // queries x keep, ascending
+  std::int64_t* nearest;      // queries x keep: slots, -1 where there is none
+  float* beyond;              // of each query: what is not listed is at least that far
 };
 
 // The distance of two clusters from those of their members.
@@ -36,8 +36,8 @@ enum class ClusterMetric {
 };
 constexpr int kClusterMetrics = 7;
 
-// A few points against many (engine/leaf/near_means.hpp).
-struct NearMeansTask {
+// A few points against many (engine/leaf/near_points.hpp).
+struct NearPointsTask {
   std::int64_t depth, queries, keep, count;  // queries <= kClusterQueries; count of the many
   const float* x;                            // queries x depth
   const std::int64_t* self;                  // of each query: the point that does not count
@@ -47,9 +47,11 @@ struct NearMeansTask {
   float* beyond;
 };
 
+enum class PointMetric { product, square };
+
 struct LinkageTable {
   void (*near_clusters[kClusterMetrics])(const NearClustersTask&);
-  void (*near_means)(const NearMeansTask&);
+  void (*near_points[2])(const NearPointsTask&);  // by PointMetric
 };
 
 }  // namespace coterie

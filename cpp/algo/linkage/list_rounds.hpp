@@ -33,36 +33,45 @@ struct Found {
   double beyond;  // of what is not listed
 };
 
+// Of those slots, by key.
+template <class Clusters>
+void measure(const Clusters& clusters, index i, const index* slots, index count, Found& found) {
+  double d[kListed];
+  clusters.distances(i, slots, count, d);
+  for (index c = 0; c < count; ++c)
+    if (d[c] < found.distance || (d[c] == found.distance && slots[c] < found.nearest))
+      found.distance = d[c], found.nearest = slots[c];
+}
+
 // The nearest of slot i by what a filter lists: `keep` distances, ascending, and whose they are
 // (-1: nobody's), each within error times itself and `lost` of what is meant. What may be the
-// nearest is measured.
+// nearest is measured. False where one that is not listed may be it.
 template <class Clusters>
-Found decide(const Clusters& clusters, index i, const float* filtered, const index* listed,
-             index keep, float beyond, double error, double lost) {
+bool decide_listed(const Clusters& clusters, index i, const float* filtered, const index* listed,
+                   index keep, float beyond, double error, double lost, Found& found) {
   constexpr double far = std::numeric_limits<double>::infinity();
   const auto least = [&](float v) { return (double(v) - lost) / (1 + error); };
   const index all = std::find(listed, listed + keep, -1) - listed;
-  Found found{far, -1, listed, all, least(beyond)};
-  const auto measure = [&](const index* slots, index n) {
-    double d[kListed];
-    clusters.distances(i, slots, n, d);
-    for (index c = 0; c < n; ++c)
-      if (d[c] < found.distance || (d[c] == found.distance && slots[c] < found.nearest))
-        found.distance = d[c], found.nearest = slots[c];
-  };
+  found = {far, -1, listed, all, least(beyond)};
   const double most = all > 0 ? (double(filtered[0]) + lost) / (1 - error) : far;
+  if (!(found.beyond > most)) return false;
   index n = 0;
   while (n < all && least(filtered[n]) <= most) ++n;
-  if (found.beyond > most) {
-    measure(listed, n);
-    return found;
-  }
+  measure(clusters, i, listed, n, found);
+  return true;
+}
+
+// The same; where the list does not tell, all are measured.
+template <class Clusters>
+Found decide(const Clusters& clusters, index i, const float* filtered, const index* listed,
+             index keep, float beyond, double error, double lost) {
+  Found found;
+  if (decide_listed(clusters, i, filtered, listed, keep, beyond, error, lost, found)) return found;
   for (index first = 0; first < clusters.count(); first += kListed) {
-    index slots[kListed];
-    n = 0;
+    index slots[kListed], n = 0;
     for (index s = first; s < std::min(clusters.count(), first + kListed); ++s)
       if (s != i) slots[n++] = s;
-    measure(slots, n);
+    measure(clusters, i, slots, n, found);
   }
   return found;
 }

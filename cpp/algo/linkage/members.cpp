@@ -10,6 +10,7 @@
 #include "../../engine/linkage_table.hpp"
 #include "lanes.hpp"
 #include "list_rounds.hpp"
+#include "point_filter.hpp"
 #include "square.hpp"
 
 namespace coterie::linkage {
@@ -38,12 +39,80 @@ ClusterMetric filter_of(Method method, PairMetric metric) {
   }
 }
 
+std::pair<double, double> range(const View<double>& x, index column) {
+  double low = x.row(0)[column], high = low;
+  for (index i = 1; i < x.rows; ++i)
+    low = std::min(low, x.row(i)[column]), high = std::max(high, x.row(i)[column]);
+  return {low, high};
+}
+
+// Of points, in float32 about the middle of their box: what squares are within, as a share of
+// themselves and beside it. Coordinates are `off` from what is meant; 2 d off <= d^2 kSlack + off^2
+// / kSlack.
+struct Middle {
+  static constexpr double kSlack = 0x1p-16;
+  explicit Middle(const View<double>& x) : at(x.row(0), x.row(0) + x.cols) {
+    for (index f = 0; f < x.cols; ++f) {
+      const auto [low, high] = range(x, f);
+      at[f] = 0.5 * low + 0.5 * high;
+      off += (high - low) * (high - low);
+    }
+    off = std::sqrt(off) * 0x1p-22;
+  }
+  std::vector<double> at;
+  double off = 0;
+};
+
 class Searched : public Members {
  public:
   using Members::Members;
 
   template <class F>
   void search(const std::vector<index>& slots, int n_threads, const F& found) const {
+    if (static_cast<index>(slots.size()) == points() && near_squares())
+      search_members(search_points(slots, n_threads, found), n_threads, found);
+    else
+      search_members(slots, n_threads, found);
+  }
+
+ private:
+  bool near_squares() const {
+    return metric == PairMetric::euclidean || metric == PairMetric::sqeuclidean;
+  }
+
+  // While every cluster is a point; returns those of which the filter does not tell the nearest.
+  template <class F>
+  std::vector<index> search_points(const std::vector<index>& slots, int n_threads,
+                                   const F& found) const {
+    const Middle middle(rows());
+    const bool root = metric == PairMetric::euclidean;
+    const PointFilter filter(points(), depth(), PointMetric::square, n_threads,
+                             [&](index i, float* to) {
+                               for (index f = 0; f < depth(); ++f)
+                                 to[f] = static_cast<float>(row(i)[f] - middle.at[f]);
+                             });
+    const double rounding = static_cast<double>(depth() + 8) * 0x1p-23,
+                 error = root ? rounding : rounding + Middle::kSlack,
+                 lost = kFloor + (root ? middle.off : middle.off * middle.off / Middle::kSlack);
+    std::vector<char> told(slots.size());
+    filter.search(slots, kKeep, [&](index i, float* distance, const index* nearest, float beyond) {
+      if (root) {
+        for (index e = 0; e < kKeep; ++e) distance[e] = std::sqrt(distance[e]);
+        beyond = std::sqrt(beyond);
+      }
+      Found what;
+      told[i] = decide_listed(*this, i, distance, nearest, kKeep, beyond, error, lost, what);
+      if (told[i]) found(i, what);
+    });
+    std::vector<index> others;
+    for (const index i : slots)
+      if (!told[i]) others.push_back(i);
+    return others;
+  }
+
+  template <class F>
+  void search_members(const std::vector<index>& slots, int n_threads, const F& found) const {
+    if (slots.empty()) return;
     const Lanes lanes(*this, n_threads);
     index members = 0;
     for (const index s : slots) members += size(s);
@@ -56,7 +125,6 @@ class Searched : public Members {
                              });
   }
 
- private:
   template <class F>
   void search_block(const Lanes& lanes, const index* slots, index queries, const F& found) const {
     std::vector<double> x;
@@ -129,9 +197,7 @@ Square<T> square_of(const Members& clusters, int n_threads) {
 bool fits(const View<double>& x) {
   double sum = 0;
   for (index f = 0; f < x.cols; ++f) {
-    double low = x.row(0)[f], high = low;
-    for (index i = 1; i < x.rows; ++i)
-      low = std::min(low, x.row(i)[f]), high = std::max(high, x.row(i)[f]);
+    const auto [low, high] = range(x, f);
     sum += (high - low) * (high - low);
   }
   return sum > 1e-24 && sum < 1e36;

@@ -34,6 +34,8 @@ class Members {
   index depth() const { return x_.cols; }
   index id(index slot) const { return ids_[slot]; }
   index size(index slot) const { return sizes_[slot]; }
+  index points() const { return x_.rows; }
+  const View<double>& rows() const { return x_; }
   const double* row(index point) const { return x_.row(point); }
 
   // f(point) in the order the cluster was put together.

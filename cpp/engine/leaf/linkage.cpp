@@ -1,6 +1,6 @@
 // The leaves of linkage alone, gathered into a table of their own.
 #include "near_clusters.hpp"
-#include "near_means.hpp"
+#include "near_points.hpp"
 
 namespace coterie::COTERIE_ISA {
 
@@ -10,6 +10,6 @@ const LinkageTable linkage_table = {
      near_clusters<Cosine, Farthest>, near_clusters<Cityblock, Farthest>,
      near_clusters<Cityblock, Mean<false>>, near_clusters<Chebyshev, Farthest>,
      near_clusters<Chebyshev, Mean<false>>},
-    near_means};
+    {near_points<NearProduct>, near_points<NearSquare>}};
 
 }  // namespace coterie::COTERIE_ISA
