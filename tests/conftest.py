@@ -1,6 +1,7 @@
-"""Which instruction set runs: said in the header, and asserted before any test does."""
+"""Which instruction set runs: in the header, asserted before any test. Interrupts: heard."""
 
 import os
+import signal
 
 from coterie import _core
 
@@ -14,6 +15,8 @@ def pytest_report_header():
 
 
 def pytest_sessionstart():
+    # A shell starts its background jobs with interrupts ignored, and so would be the tests' own.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asked, runs = os.environ.get("COTERIE_ISA"), _core.config()["isa"]
     assert not asked or asked == runs, f"COTERIE_ISA={asked}, but the kernels are those of {runs}"
 
