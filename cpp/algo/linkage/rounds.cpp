@@ -69,7 +69,9 @@ class Means : public Clusters {
     for (index q = 0; q < queries; ++q) {
       const double* d = distance.data() + q * keep;
       const index* at = nearest.data() + q * keep;
-      found(slots[q], {d[0], at[0], at, std::find(at, at + keep, -1) - at, d[keep - 1]});
+      Found what{d[0], at[0], at, std::find(at, at + keep, -1) - at, d[keep - 1], {}};
+      std::copy_n(d, keep, what.bound);
+      found(slots[q], what);
     }
   }
 

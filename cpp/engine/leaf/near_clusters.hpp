@@ -29,7 +29,10 @@ struct Farthest {
   }
   COTERIE_INLINE void panel(index, const float*) {}
   COTERIE_INLINE Group of(index q) const { return load_group(far + q * kPanelPoints); }
-  COTERIE_INLINE static float fold(float a, float b) { return a > b ? a : b; }
+  template <class T>
+  COTERIE_INLINE static T fold(T a, T b) {
+    return a > b ? a : b;
+  }
 };
 
 // The mean distance.
@@ -67,7 +70,7 @@ struct Mean {
 };
 
 template <class Metric, class Fold>
-COTERIE_INLINE void see_panel(const NearClustersTask& t, const double* panel, Fold& fold) {
+COTERIE_INLINE void see_panel(const ClusterTask& t, const double* panel, Fold& fold) {
   index m = 0;
   for (; m + kSideBySide <= t.members; m += kSideBySide) {
     const double* x[kSideBySide];
