@@ -135,8 +135,8 @@ struct MixtureTask {
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
   T* whitened;         // gauss_whiten: the panels, in place
   const std::int32_t* hints;  // two components a panel to look at first, or null
-  T cut;                      // logits further below the best need not be exact
-  std::int32_t* active;  // scatter: scratch, n_panels
+  const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
+  std::int32_t* active;  // scatter: scratch, rows and one more
   double *n, *s1, *s2;   // scatter: totals, added to
 };
 
@@ -146,9 +146,10 @@ struct SoftmaxTask {
   T* logits;
   std::int64_t ld, rows, k;  // rows: a multiple of the width
   const T* weights;          // rows
-  T lowest;                  // of what counts, less the best: -708 (float: -87) or above
+  const T* lowest;  // k: of what counts, less the best: -708 (float: -87) or above
   T *log_sums, *entropies;   // rows, out
-  std::int32_t* labels;      // rows, out
+  std::int32_t *labels, *sets;  // rows, out
+  std::int32_t* active;         // scratch, k
 };
 
 // A point against `count` points in panels of 16 (engine/leaf/pairs.hpp).

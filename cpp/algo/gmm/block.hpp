@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "../../base/buffer.hpp"
 #include "../../engine/isa.hpp"
@@ -12,11 +13,18 @@ namespace coterie::gmm {
 
 constexpr index kBlockBytes = 1 << 17;  // packed rows of a block: they stay in the L2 cache
 constexpr index kMaxRows = 512;
-// Responsibilities this far below the largest count for nothing: e^-50 = 2e-22, of which a million
-// rows do not change the last digit of a component that holds a single row; float sums have fewer
-// digits to lose.
+// Beyond it, exponentials are not normal numbers.
 template <class T>
-constexpr double kCut = sizeof(T) == 4 ? 35 : 50;
+constexpr double kMostCut = sizeof(T) == 4 ? 87 : 708;
+
+// How far below a row's largest logit one counts for nothing. What a component loses by it in all
+// rows together is less than a 256th of eps of the weight it had; a weight that is not known is
+// taken as 1e-4.
+template <class T>
+double cut_of(double weight) {
+  const double eps = std::numeric_limits<T>::epsilon();
+  return std::min(kMostCut<T>, -std::log(eps / 256 * (weight > 0 ? weight : 1e-4)));
+}
 
 // Blocks and shards depend on the shapes alone.
 struct Plan {
@@ -49,10 +57,11 @@ struct Packed {
   const Covariance type;
   const index k, depth, factor_size;
   double base = 0;
-  Buffer<T> shift, means, factors, constants, scale;
+  Buffer<T> shift, means, factors, constants, scale, lowest, reach;
   Buffer<T> centers;  // tied, whose means are behind the triangle: the means where the rows are
 
-  Packed(const Model& m, const Values& about)
+  // cuts: is what counts for nothing in sums to be given up, or all responsibilities to be exact?
+  Packed(const Model& m, const Values& about, bool cuts)
       : type(m.type),
         k(m.k),
         depth(m.depth),
@@ -64,11 +73,17 @@ struct Packed {
                                              : m.k * m.depth),
         constants(m.k),
         scale(m.k, T(-0.5)),
+        lowest(m.k),
+        reach(m.k),
         centers(m.type == Covariance::tied ? m.k * m.depth : 0) {
     base = *std::max_element(m.constants.begin(), m.constants.end());
     for (index f = 0; f < depth; ++f) shift[f] = static_cast<T>(about[f]);
     for (index c = 0; c < k; ++c) {
       constants[c] = static_cast<T>(std::max(m.constants[c] - base, -double(kHuge<T>)));
+      const double cut = cuts ? cut_of<T>(m.weights[c]) : kMostCut<T>;
+      lowest[c] = static_cast<T>(-cut);
+      // What is given up for a partial sum would have been cut for the whole of it.
+      reach[c] = cuts ? constants[c] + static_cast<T>(cut + 0.25) : std::numeric_limits<T>::infinity();
       for (index f = 0; f < depth; ++f)
         means[c * depth + f] = static_cast<T>(m.means[c * depth + f] - double(shift[f]));
       if (type == Covariance::full)
@@ -111,18 +126,19 @@ template <class T>
 struct Scratch {
   Scratch(const Plan& plan, index k, index depth)
       : panels(plan.rows * depth),
-        z(plan.rows * (depth + 4)),
+        z((plan.rows + isa::kernels<T>().width) * (depth + 4)),
         logits(checked_product(k, plan.rows)),
         weights(plan.rows),
         log_sums(plan.rows),
         entropies(plan.rows),
         picked(isa::kernels<T>().mr * depth),
         labels(plan.rows),
+        sets(plan.rows),
         hints(2 * plan.rows),
-        active(plan.rows) {}
+        active(std::max(k, plan.rows + 1)) {}
   Buffer<T> panels, z, logits, weights, log_sums, entropies, picked;
   Buffer<T> whitened;  // tied: the panels behind the shared triangle
-  Buffer<std::int32_t> labels, hints, active, order;
+  Buffer<std::int32_t> labels, sets, hints, active, order, pass;
   index first = 0, rows = 0, n_panels = 0;  // the block at hand
   const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
   index row(index r) const { return first + (at ? at[r] : r); }
@@ -173,11 +189,12 @@ void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
   t.factor_size = m.factor_size;
   t.constants = m.constants.data();
   t.scale = m.scale.data();
-  t.cut = groups ? T(kCut<T>) : kHuge<T>;
+  t.reach = m.reach.data();
   if (groups) {
     for (index p = 0; p < s.n_panels; ++p) {
-      s.hints[2 * p] = (*groups)[s.row(p * mr)];
-      s.hints[2 * p + 1] = (*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)];
+      s.hints[2 * p] = static_cast<std::int32_t>(component_of((*groups)[s.row(p * mr)]));
+      s.hints[2 * p + 1] = static_cast<std::int32_t>(
+          component_of((*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)]));
     }
     t.hints = s.hints.data();
   }
@@ -194,22 +211,41 @@ void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
 }
 
 template <class T>
-void weigh_block(const Packed<T>& m, double lowest, Scratch<T>& s) {
+void weigh_block(const Packed<T>& m, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
-  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), T(-lowest),
-                     s.log_sums.data(), s.entropies.data(), s.labels.data()});
+  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), m.lowest.data(),
+                     s.log_sums.data(), s.entropies.data(), s.labels.data(), s.sets.data(),
+                     s.active.data()});
 }
 
-// Rows [begin, end) by their group, ascending within one: panels of rows that belong together let
-// most components be given up early, and leave most responsibilities exactly zero.
+// Stable: rows in the order `from` (null: as they come) by key(row), below `keys`.
+template <class Key>
+void sort_by(index rows, const std::int32_t* from, index keys, const Key& key, std::int32_t* to) {
+  std::vector<std::int32_t> at(static_cast<std::size_t>(keys) + 1, 0);
+  for (index i = 0; i < rows; ++i) ++at[key(i) + 1];
+  for (index c = 0; c < keys; ++c) at[c + 1] += at[c];
+  for (index i = 0; i < rows; ++i) {
+    const std::int32_t row = from ? from[i] : static_cast<std::int32_t>(i);
+    to[at[key(row)]++] = row;
+  }
+}
+
+// Rows [begin, end) by the set of components that share them, then by component, ascending within
+// both: panels of rows alike let most components be given up early, and leave most responsibilities
+// exactly zero. False where all are alike, and stand as they come.
 template <class T>
-void sort_shard(const Groups& groups, index begin, index end, index k, Scratch<T>& s) {
-  if (s.order.size() < end - begin) s.order = Buffer<std::int32_t>(end - begin);
-  std::vector<std::int32_t> at(static_cast<std::size_t>(k) + 1, 0);
-  for (index i = begin; i < end; ++i) ++at[groups[i] + 1];
-  for (index c = 0; c < k; ++c) at[c + 1] += at[c];
-  for (index i = begin; i < end; ++i)
-    s.order[at[groups[i]]++] = static_cast<std::int32_t>(i - begin);
+bool sort_shard(const Groups& groups, index begin, index end, index k, Scratch<T>& s) {
+  constexpr int kSetBits = 11;  // of a set's mark; more buckets than that are more than rows
+  const index rows = end - begin;
+  const std::uint32_t* group = groups.data() + begin;
+  std::uint32_t differ = 0;
+  for (index i = 0; i < rows; ++i) differ |= group[i] ^ group[0];
+  if (differ == 0) return false;
+  if (s.order.size() < rows) s.order = Buffer<std::int32_t>(rows), s.pass = Buffer<std::int32_t>(rows);
+  sort_by(rows, nullptr, k, [&](index i) { return component_of(group[i]); }, s.pass.data());
+  sort_by(rows, s.pass.data(), index(1) << kSetBits,
+          [&](index i) { return index(group[i] >> (32 - kSetBits)); }, s.order.data());
+  return true;
 }
 
 }  // namespace coterie::gmm
