@@ -135,6 +135,9 @@ struct MixtureTask {
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
   T* whitened;         // gauss_whiten: the panels, in place
   const std::int32_t* hints;  // two components a panel to look at first, or null
+  const T* next;              // rows to fetch into the cache on the way, and how many; null: none
+  std::int64_t next_ld, next_rows;
+  const std::int32_t* next_order;  // or null: as they come
   const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
   std::int32_t* active;  // scatter: scratch, rows and one more
   double *n, *s1, *s2;   // scatter: totals, added to
@@ -197,6 +200,8 @@ struct Kernels {
   // Panels (engine/leaf/pack.hpp).
   void (*pack_lanes)(const T* x, std::int64_t ld, std::int64_t rows, std::int64_t depth,
                      std::int64_t readable, const T* shift, T* panel, T* sq_norms);
+  void (*pack_picked)(const T* x, std::int64_t ld, const std::int32_t* order, std::int64_t rows,
+                      std::int64_t depth, std::int64_t readable, const T* shift, T* panel);
   void (*pack_lanes_t)(const T* y, std::int64_t ld, std::int64_t depth, std::int64_t columns, T* panel);
   void (*pack_columns)(const T* y, std::int64_t ld, std::int64_t rows, std::int64_t depth, T* panel);
 

@@ -131,16 +131,16 @@ struct Scratch {
         weights(plan.rows),
         log_sums(plan.rows),
         entropies(plan.rows),
-        picked(isa::kernels<T>().mr * depth),
         labels(plan.rows),
         sets(plan.rows),
         hints(2 * plan.rows),
         active(std::max(k, plan.rows + 1)) {}
-  Buffer<T> panels, z, logits, weights, log_sums, entropies, picked;
+  Buffer<T> panels, z, logits, weights, log_sums, entropies;
   Buffer<T> whitened;  // tied: the panels behind the shared triangle
   Buffer<std::int32_t> labels, sets, hints, active, order, pass;
   index first = 0, rows = 0, n_panels = 0;  // the block at hand
   const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
+  index next_rows = 0;                      // of the block after it
   index row(index r) const { return first + (at ? at[r] : r); }
 };
 
@@ -154,13 +154,11 @@ void load_block(const View<T>& x, const double* weights, double unit, const T* s
   for (index p = 0; p < s.n_panels; ++p) {
     const index row = s.first + p * mr, count = std::min(mr, s.rows - p * mr);
     T *panel = s.panels.data() + p * mr * depth, *norms = s.log_sums.data();  // norms: not needed
-    if (s.at == nullptr) {
+    if (s.at == nullptr)
       kernels.pack_lanes(x.row(row), x.stride, count, depth, x.readable(row), shift, panel, norms);
-      continue;
-    }
-    for (index r = 0; r < count; ++r)
-      std::copy_n(x.row(s.row(p * mr + r)), depth, s.picked.data() + r * depth);
-    kernels.pack_lanes(s.picked.data(), depth, count, depth, count * depth, shift, panel, norms);
+    else
+      kernels.pack_picked(x.row(s.first), x.stride, s.at + p * mr, count, depth,
+                          x.readable(s.first), shift, panel);
   }
   for (index r = 0; r < s.n_panels * mr; ++r)
     s.weights[r] = r < s.rows ? (weights ? static_cast<T>(weights[s.row(r)] / unit) : T(1)) : T(0);
@@ -181,7 +179,7 @@ MixtureTask<T> task_of(Scratch<T>& s, index depth, index k) {
 
 // groups: a guess at every row's component, or null; all logits are exact then.
 template <class T>
-void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
+void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
   const index mr = m.kernels.mr;
   MixtureTask<T> t = task_of(s, m.depth, m.k);
   t.means = m.means.data();
@@ -198,6 +196,10 @@ void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
     }
     t.hints = s.hints.data();
   }
+  t.next = x.row(s.at ? s.first : s.first + s.rows);
+  t.next_ld = x.stride;
+  t.next_rows = s.next_rows;
+  t.next_order = s.at ? s.at + s.rows : nullptr;
   if (m.type == Covariance::full) return m.kernels.gauss_full(t);
   if (m.type == Covariance::diag) return m.kernels.gauss_diag(t);
   if (m.type == Covariance::tied) {

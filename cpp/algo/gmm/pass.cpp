@@ -97,6 +97,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
       s.first = sorted ? begin : i;
       s.at = sorted ? s.order.data() + (i - begin) : nullptr;
       s.rows = std::min(plan.rows, end - i);
+      s.next_rows = std::min(plan.rows, end - i - s.rows);
       load_block(x, weights, unit, shift, s);
       fill(s, p);
       scatter(type, task_of(s, depth, k), means, p);
@@ -146,7 +147,7 @@ Sums expect(const View<T>& x, const double* weights, const Values& shift, const 
   const T* centers = tied ? packed.centers.data() : packed.means.data();
   return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(),
                   centers, &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
-                    score_block(packed, &groups, s);
+                    score_block(x, packed, &groups, s);
                     weigh_block(packed, s);
                     add_scores(x, packed.base, s, groups, sums);
                   });
@@ -199,7 +200,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
         s.first = b * plan.rows;
         s.rows = std::min(plan.rows, x.rows - s.first);
         load_block<T>(x, nullptr, 1, packed.shift.data(), s);
-        score_block<T>(packed, nullptr, s);
+        score_block<T>(x, packed, nullptr, s);
         weigh_block(packed, s);
         const index rows = s.n_panels * packed.kernels.mr;
         for (index r = 0; r < s.rows; ++r) {

@@ -106,6 +106,20 @@ COTERIE_INLINE bool squares_diagonal(const MixtureTask<T>& t, const T* x, index 
   return true;
 }
 
+// Rows of the block to come, a few whenever asked: their memory is slower than this block's work.
+template <class T>
+struct Fetch {
+  index row = 0, step;
+  explicit Fetch(const MixtureTask<T>& t)
+      : step((t.next_rows + t.n_panels * t.k - 1) / (t.n_panels * t.k)) {}
+  COTERIE_INLINE void some(const MixtureTask<T>& t) {
+    for (const index end = row + step < t.next_rows ? row + step : t.next_rows; row < end; ++row) {
+      const T* x = t.next + (t.next_order ? t.next_order[row] : row) * t.next_ld;
+      for (index f = 0; f < t.depth; f += 64 / index(sizeof(T))) __builtin_prefetch(x + f);
+    }
+  }
+};
+
 enum class Shape { full, diag, plain };
 
 // Every component of every panel. A component that is out of reach for a whole panel is given up
@@ -114,6 +128,7 @@ enum class Shape { full, diag, plain };
 template <class T, Shape shape>
 COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
   const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
+  Fetch<T> fetch(t);
   for (index p = 0; p < t.n_panels; ++p) {
     const T* x = t.panels + p * t.depth * MR<T>;
     const index first = t.hints ? t.hints[2 * p] : -1, second = t.hints ? t.hints[2 * p + 1] : -1;
@@ -123,6 +138,7 @@ COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
       const index c = turn == -2 ? second : turn == -1 ? first : turn;
       if (turn >= 0 && (c == first || c == second)) continue;
       Panel<T> squares = {};
+      fetch.some(t);
       leave_registers(top);
       bool whole;
       if constexpr (shape == Shape::full)
