@@ -128,6 +128,8 @@ struct MixtureTask {
   std::int64_t n_panels, depth, k;
   const T* means;     // k x depth, less the shift
   const T* factors;   // k triangles of factor_size values, or k x depth inverse deviations
+  const T* offsets;   // full and diag: k lines of offset_size values, -T_c mean_c
+  std::int64_t offset_size;
   std::int64_t factor_size;
   const T* constants;  // k
   const T* scale;      // k

@@ -1,31 +1,14 @@
-// A model and a block of rows as the kernels see them: packed, less the shift, in T.
+// A block of rows as the kernels see it: packed, less the shift, in T.
 #pragma once
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <array>
 
-#include "../../base/buffer.hpp"
-#include "../../engine/isa.hpp"
-#include "../../engine/rounding.hpp"
-#include "gmm.hpp"
+#include "packed.hpp"
 
 namespace coterie::gmm {
 
 constexpr index kBlockBytes = 1 << 17;  // packed rows of a block: they stay in the L2 cache
-constexpr index kMaxRows = 512;
-// Beyond it, exponentials are not normal numbers.
-template <class T>
-constexpr double kMostCut = sizeof(T) == 4 ? 87 : 708;
-
-// How far below a row's largest logit one counts for nothing. What a component loses by it in all
-// rows together is less than a 256th of eps of the weight it had; a weight that is not known is
-// taken as 1e-4.
-template <class T>
-double cut_of(double weight) {
-  const double eps = std::numeric_limits<T>::epsilon();
-  return std::min(kMostCut<T>, -std::log(eps / 256 * (weight > 0 ? weight : 1e-4)));
-}
-
+constexpr index kMaxRows = 256;
 // Blocks and shards depend on the shapes alone.
 struct Plan {
   index rows;        // of a block: whole panels
@@ -49,83 +32,11 @@ struct Plan {
   }
 };
 
-// The kernels' view of a model: means less the shift, packed triangles, in T. `base` keeps
-// constants small.
-template <class T>
-struct Packed {
-  const Kernels<T>& kernels = isa::kernels<T>();
-  const Covariance type;
-  const index k, depth, factor_size;
-  double base = 0;
-  Buffer<T> shift, means, factors, constants, scale, lowest, reach;
-  Buffer<T> centers;  // tied, whose means are behind the triangle: the means where the rows are
-
-  // cuts: is what counts for nothing in sums to be given up, or all responsibilities to be exact?
-  Packed(const Model& m, const Values& about, bool cuts)
-      : type(m.type),
-        k(m.k),
-        depth(m.depth),
-        factor_size(triangle_size(kernels.triangle_rows, m.depth)),
-        shift(m.depth),
-        means(m.k * m.depth),
-        factors(m.type == Covariance::full   ? m.k * factor_size
-                : m.type == Covariance::tied ? factor_size
-                                             : m.k * m.depth),
-        constants(m.k),
-        scale(m.k, T(-0.5)),
-        lowest(m.k),
-        reach(m.k),
-        centers(m.type == Covariance::tied ? m.k * m.depth : 0) {
-    base = *std::max_element(m.constants.begin(), m.constants.end());
-    for (index f = 0; f < depth; ++f) shift[f] = static_cast<T>(about[f]);
-    for (index c = 0; c < k; ++c) {
-      constants[c] = static_cast<T>(std::max(m.constants[c] - base, -double(kHuge<T>)));
-      const double cut = cuts ? cut_of<T>(m.weights[c]) : kMostCut<T>;
-      lowest[c] = static_cast<T>(-cut);
-      // What is given up for a partial sum would have been cut for the whole of it.
-      reach[c] = cuts ? constants[c] + static_cast<T>(cut + 0.25) : std::numeric_limits<T>::infinity();
-      for (index f = 0; f < depth; ++f)
-        means[c * depth + f] = static_cast<T>(m.means[c * depth + f] - double(shift[f]));
-      if (type == Covariance::full)
-        pack(m.factors.data() + c * depth * depth, factors.data() + c * factor_size);
-      if (type == Covariance::diag) std::copy_n(&m.factors[c * depth], depth, &factors[c * depth]);
-      if (type == Covariance::spherical)
-        scale[c] = static_cast<T>(-0.5 * m.factors[c] * m.factors[c]);
-    }
-    if (type != Covariance::tied) return;
-    std::copy_n(means.data(), k * depth, centers.data());
-    pack(m.factors.data(), factors.data());
-    for (index c = 0; c < k; ++c) {  // means where the rows will be: behind the shared triangle
-      for (index i = 0; i < depth; ++i) {
-        double sum = 0;
-        for (index f = 0; f <= i; ++f)
-          sum += m.factors[i * depth + f] * (m.means[c * depth + f] - double(shift[f]));
-        means[c * depth + i] = static_cast<T>(sum);
-      }
-    }
-  }
-
-  static index triangle_size(index rows, index depth) {
-    index size = 0;
-    for (index j = 0; j < depth; j += rows) size += rows * std::min(j + rows, depth);
-    return size;
-  }
-
- private:
-  void pack(const double* triangle, T* to) const {
-    const index rows = kernels.triangle_rows;
-    for (index j = 0; j < depth; j += rows)
-      for (index p = 0; p < std::min(j + rows, depth); ++p)
-        for (index q = 0; q < rows; ++q)
-          *to++ = j + q < depth ? static_cast<T>(triangle[(j + q) * depth + p]) : T(0);
-  }
-};
-
 // Working memory of one thread.
 template <class T>
 struct Scratch {
   Scratch(const Plan& plan, index k, index depth)
-      : panels(plan.rows * depth),
+      : panels(plan.rows * depth + 16 * isa::kernels<T>().mr),  // whose end may be read past
         z((plan.rows + isa::kernels<T>().width) * (depth + 4)),
         logits(checked_product(k, plan.rows)),
         weights(plan.rows),
@@ -137,7 +48,7 @@ struct Scratch {
         active(std::max(k, plan.rows + 1)) {}
   Buffer<T> panels, z, logits, weights, log_sums, entropies;
   Buffer<T> whitened;  // tied: the panels behind the shared triangle
-  Buffer<std::int32_t> labels, sets, hints, active, order, pass;
+  Buffer<std::int32_t> labels, sets, hints, active, order;
   index first = 0, rows = 0, n_panels = 0;  // the block at hand
   const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
   index next_rows = 0;                      // of the block after it
@@ -184,6 +95,8 @@ void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Scr
   MixtureTask<T> t = task_of(s, m.depth, m.k);
   t.means = m.means.data();
   t.factors = m.factors.data();
+  t.offsets = m.offsets.data();
+  t.offset_size = m.offset_size;
   t.factor_size = m.factor_size;
   t.constants = m.constants.data();
   t.scale = m.scale.data();
@@ -220,33 +133,23 @@ void weigh_block(const Packed<T>& m, Scratch<T>& s) {
                      s.active.data()});
 }
 
-// Stable: rows in the order `from` (null: as they come) by key(row), below `keys`.
-template <class Key>
-void sort_by(index rows, const std::int32_t* from, index keys, const Key& key, std::int32_t* to) {
-  std::vector<std::int32_t> at(static_cast<std::size_t>(keys) + 1, 0);
-  for (index i = 0; i < rows; ++i) ++at[key(i) + 1];
-  for (index c = 0; c < keys; ++c) at[c + 1] += at[c];
-  for (index i = 0; i < rows; ++i) {
-    const std::int32_t row = from ? from[i] : static_cast<std::int32_t>(i);
-    to[at[key(row)]++] = row;
-  }
-}
-
-// Rows [begin, end) by the set of components that share them, then by component, ascending within
-// both: panels of rows alike let most components be given up early, and leave most responsibilities
-// exactly zero. False where all are alike, and stand as they come.
+// Rows [begin, end) by mark, ascending within one: panels of rows alike let most components be
+// given up early, and leave most responsibilities exactly zero. False where all are alike, and
+// stand as they come.
 template <class T>
-bool sort_shard(const Groups& groups, index begin, index end, index k, Scratch<T>& s) {
-  constexpr int kSetBits = 11;  // of a set's mark; more buckets than that are more than rows
-  const index rows = end - begin;
+bool sort_shard(const Groups& groups, index begin, index end, Scratch<T>& s) {
+  constexpr int kBits = 11;  // of a mark; more buckets than that are more than rows
+  constexpr std::uint32_t kRest = 32 - kBits;
   const std::uint32_t* group = groups.data() + begin;
   std::uint32_t differ = 0;
-  for (index i = 0; i < rows; ++i) differ |= group[i] ^ group[0];
+  for (index i = 0; i < end - begin; ++i) differ |= group[i] ^ group[0];
   if (differ == 0) return false;
-  if (s.order.size() < rows) s.order = Buffer<std::int32_t>(rows), s.pass = Buffer<std::int32_t>(rows);
-  sort_by(rows, nullptr, k, [&](index i) { return component_of(group[i]); }, s.pass.data());
-  sort_by(rows, s.pass.data(), index(1) << kSetBits,
-          [&](index i) { return index(group[i] >> (32 - kSetBits)); }, s.order.data());
+  if (s.order.size() < end - begin) s.order = Buffer<std::int32_t>(end - begin);
+  std::array<std::int32_t, (1 << kBits) + 1> at{};
+  for (index i = 0; i < end - begin; ++i) ++at[(group[i] >> kRest) + 1];
+  for (std::size_t bucket = 1; bucket < at.size(); ++bucket) at[bucket] += at[bucket - 1];
+  for (index i = 0; i < end - begin; ++i)
+    s.order[at[group[i] >> kRest]++] = static_cast<std::int32_t>(i);
   return true;
 }
 

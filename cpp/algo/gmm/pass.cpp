@@ -28,8 +28,7 @@ void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& grou
     sums.log_likelihood += w * log_sum;
     sums.entropy += w * static_cast<double>(s.entropies[r]);
     if (log_sum < sums.least && w > 0) sums.least = log_sum, sums.worst = row;
-    groups[row] = static_cast<std::uint32_t>(std::min(s.labels[r], 65535)) |
-                  (static_cast<std::uint32_t>(s.sets[r]) & 0xffff0000u);
+    groups[row] = group_of(s.labels[r], static_cast<std::uint32_t>(s.sets[r]));
   }
 }
 
@@ -92,7 +91,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
     Partial p{at, at + k, at + k * (depth + 1)};
     Scratch<T>& s = scratch[thread];
     const index begin = shard * plan.shard_rows, end = std::min(x.rows, begin + plan.shard_rows);
-    const bool sorted = groups && sort_shard(*groups, begin, end, k, s);
+    const bool sorted = groups && sort_shard(*groups, begin, end, s);
     for (index i = begin; i < end; i += plan.rows) {
       s.first = sorted ? begin : i;
       s.at = sorted ? s.order.data() + (i - begin) : nullptr;

@@ -2,8 +2,9 @@
 //
 //   logits(c, r) = constants_c + scale_c |T_c (x_r - mean_c)|^2
 //
-// with T_c lower triangular (full), diagonal, or the identity (plain). The difference is formed
-// before the product, so nothing cancels; |T z|^2 is summed in registers, so T z is never stored.
+// with T_c lower triangular (full), diagonal, or the identity (plain). T_c mean_c is known before,
+// and what it cancels is no more than was rounded off x; |T z|^2 is summed in registers, so T z is
+// never stored.
 #pragma once
 #include "../table.hpp"
 #include "explog.hpp"
@@ -47,30 +48,39 @@ COTERIE_INLINE bool hopeless(const MixtureTask<T>& t, index c, const Panel<T>& s
   return !some;
 }
 
-// |T z|^2 of one panel, GN rows of T at a time up to the diagonal, each z formed when it is first
-// needed. False where the component is given up.
+// |T x - T mean|^2 of one panel, GN rows of T at a time up to the diagonal. False where the
+// component is given up.
 template <class T>
 COTERIE_INLINE bool squares_full(const MixtureTask<T>& t, const T* x, index c, const Panel<T>& top,
                                  Panel<T>& squares) {
-  const T *factor = t.factors + c * t.factor_size, *means = t.means + c * t.depth;
-  for (index j = 0; j < t.depth; j += GN) {
-    const index below = j + GN < t.depth ? j + GN : t.depth;
-    for (index f = j; f < below; ++f) {
-      const Vec<T> mean = broadcast(means + f);
+  const T *factor = t.factors + c * t.factor_size, *offset = t.offsets + c * t.offset_size;
+  for (index j = 0; j < t.depth; j += GN, offset += GN) {
+    Vec<T> y[GN][NV];
+#pragma GCC unroll 4
+    for (int q = 0; q < GN; ++q)
 #pragma GCC unroll 8
-      for (int i = 0; i < NV; ++i)
-        store(t.z + f * MR<T> + i * width<T>, load(x + f * MR<T> + i * width<T>) - mean);
+      for (int i = 0; i < NV; ++i) y[q][i] = broadcast(offset + q);
+    leave_registers(squares);
+    tile<T>(x, PanelColumns<T, GN>{factor}, j, y);
+    factor += j * GN;
+#pragma GCC unroll 4
+    for (int p = 0; p < GN; ++p) {  // across the diagonal
+      if (j + p >= t.depth) break;
+#pragma GCC unroll 4
+      for (int q = p; q < GN; ++q) {
+        const Vec<T> entry = broadcast(factor + p * GN + q);
+#pragma GCC unroll 8
+        for (int i = 0; i < NV; ++i)
+          y[q][i] = madd(load(x + (j + p) * MR<T> + i * width<T>), entry, y[q][i]);
+      }
     }
-    Vec<T> y[GN][NV] = {};
     leave_registers(squares);
-    tile<T>(t.z, PanelColumns<T, GN>{factor}, below, y);
-    leave_registers(squares);
-    factor += below * GN;
+    factor += (j + GN < t.depth ? GN : t.depth - j) * GN;
 #pragma GCC unroll 4
     for (int q = 0; q < GN; ++q)
 #pragma GCC unroll 8
       for (int i = 0; i < NV; ++i) squares[i] = madd(y[q][i], y[q][i], squares[i]);
-    if (below < t.depth && hopeless(t, c, squares, top)) return false;
+    if (j + GN < t.depth && hopeless(t, c, squares, top)) return false;
   }
   return true;
 }
@@ -79,15 +89,17 @@ COTERIE_INLINE bool squares_full(const MixtureTask<T>& t, const T* x, index c, c
 template <class T, bool scaled>
 COTERIE_INLINE bool squares_diagonal(const MixtureTask<T>& t, const T* x, index c,
                                      const Panel<T>& top, Panel<T>& squares) {
-  constexpr index kStep = 8;  // features between two looks at the cut
-  const T *means = t.means + c * t.depth, *factors = t.factors + (scaled ? c * t.depth : 0);
+  constexpr index kStep =
+      32;  // features between two looks at the cut: one costs as much as several
+  const T *means = scaled ? t.offsets + c * t.offset_size : t.means + c * t.depth,
+          *factors = t.factors + (scaled ? c * t.depth : 0);
   Panel<T> other = {};  // a second chain: one would wait for itself
   const auto add = [&](index f, Panel<T> & sum) __attribute__((always_inline)) {
     const Vec<T> mean = broadcast(means + f);
 #pragma GCC unroll 8
     for (int i = 0; i < NV; ++i) {
-      Vec<T> z = load(x + f * MR<T> + i * width<T>) - mean;
-      if (scaled) z *= broadcast(factors + f);
+      const Vec<T> xv = load(x + f * MR<T> + i * width<T>);
+      const Vec<T> z = scaled ? madd(xv, broadcast(factors + f), mean) : xv - mean;
       sum[i] = madd(z, z, sum[i]);
     }
   };
@@ -116,6 +128,7 @@ struct Fetch {
     for (const index end = row + step < t.next_rows ? row + step : t.next_rows; row < end; ++row) {
       const T* x = t.next + (t.next_order ? t.next_order[row] : row) * t.next_ld;
       for (index f = 0; f < t.depth; f += 64 / index(sizeof(T))) __builtin_prefetch(x + f);
+      __builtin_prefetch(x + t.depth - 1);  // a row need not begin where a line of the cache does
     }
   }
 };

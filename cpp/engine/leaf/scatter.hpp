@@ -84,68 +84,6 @@ COTERIE_INLINE index lanes_of(std::int32_t vector, index feature, index depth) {
   return (v / NV * depth + feature) * MR<T> + v % NV * width<T>;
 }
 
-// One product of weighted lines, rather than z and rho z: two sets of lines fall out of the cache,
-// which costs more than the roots (bench: gmm, full, 5 %). z = sqrt(rho) (x - mean) in the active
-// vectors, one line of `count` vectors a feature, an even number; s1 on the way.
-template <class T>
-COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::int32_t* active,
-                                   index count, T* root, double* s1) {
-  constexpr int w = width<T>;
-  for (index f = 0; f < t.depth; ++f) {
-    const Vec<T> mean = broadcast(t.means + c * t.depth + f);
-    Vec<T> sum[2] = {};
-    for (index q = 0; q < count; q += 2) {
-#pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) {
-        const T* x = t.panels + lanes_of<T>(active[q + i], f, t.depth);
-        const Vec<T> weight = load(root + (q + i) * w), z = (load(x) - mean) * weight;
-        store(t.z + (f * count + q + i) * w, z);
-        sum[i] = madd(z, weight, sum[i]);
-      }
-    }
-    s1[f] += lane_total<T>(sum[0] + sum[1]);
-  }
-}
-
-// s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines of
-// a block and a vector.
-template <class T>
-void scatter_full(const MixtureTask<T>& task) {
-  const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
-  const index stride = (t.depth + 3) / 4 * 4;
-  T* root = t.z + stride * (t.n_panels * MR<T> + width<T>);
-  for (index c = 0; c < t.k; ++c) {
-    const Active<T> active(t, c);
-    if (active.count == 0) continue;
-    t.n[c] += active.total;
-    const index count = active.count + active.count % 2, rows = count * width<T>;
-    for (index q = 0; q < active.count; ++q) {
-      const T* rho = t.logits + c * t.n_panels * MR<T> + active.vectors[q] * width<T>;
-      store(root + q * width<T>, load(rho));
-    }
-    if (count > active.count) {  // a vector that weighs nothing
-      active.vectors[active.count] = active.vectors[0];
-      store(root + active.count * width<T>, Vec<T>{});
-    }
-    for (index r = 0; r < rows; ++r) root[r] = square_root(root[r]);
-    weighted_lines<T>(t, c, active.vectors, count, root, t.s1 + c * t.depth);
-    for (index e = t.depth * rows; e < stride * rows; ++e) t.z[e] = T(0);
-    double* s2 = t.s2 + c * (stride / 4) * (stride / 4 + 1) * 8;
-    for (index i = 0; i < stride; i += 4) {
-      const T* const a[4] = {t.z + i * rows, t.z + (i + 1) * rows, t.z + (i + 2) * rows,
-                             t.z + (i + 3) * rows};
-      for (index j = 0; j < i + 4; j += kPairs) {
-        const T* b[kPairs];
-        for (int q = 0; q < kPairs; ++q) b[q] = t.z + (j + q) * rows;
-        T sums[4 * kPairs];
-        pair_sums<T>(a, b, rows, sums);
-        for (int e = 0; e < 4 * kPairs; ++e) s2[e] += double(sums[e]);
-        s2 += 4 * kPairs;
-      }
-    }
-  }
-}
-
 // totals[i] = the sum of v[i]'s lanes.
 template <class T, int N>
 COTERIE_INLINE void line_totals(const Vec<T> (&v)[N], double (&totals)[N]) {
@@ -160,6 +98,74 @@ COTERIE_INLINE void line_totals(const Vec<T> (&v)[N], double (&totals)[N]) {
       for (int i = 0; i < w; ++i) group[i] = v[g + i];
       const Vec<T> sums = sum_lanes<T>(group);
       for (int i = 0; i < w; ++i) totals[g + i] = double(sums[i]);
+    }
+  }
+}
+
+// z = sqrt(rho) (x - mean) of features f to f + N - 1 in the active vectors, lines of `ld` values;
+// s1 on the way. One product of weighted lines, rather than z and rho z: two sets of lines fall out
+// of the cache, which costs more than the roots (bench: gmm, full, 5 %).
+template <class T, int N>
+COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const Active<T>& active,
+                                   const T* root, index ld, index f) {
+  constexpr int w = width<T>;
+  Vec<T> sums[N], mean[N];
+#pragma GCC unroll 8
+  for (int l = 0; l < N; ++l)
+    sums[l] = Vec<T>{}, mean[l] = broadcast(t.means + c * t.depth + f + l);
+#pragma GCC unroll 1
+  for (index q = 0; q < active.count; ++q) {
+    const T* x = t.panels + lanes_of<T>(active.vectors[q], f, t.depth);
+    T* z = t.z + f * ld + q * w;
+    const Vec<T> weight = load(root + q * w);
+#pragma GCC unroll 8
+    for (int l = 0; l < N; ++l) {
+      const Vec<T> line = (load(x + l * MR<T>) - mean[l]) * weight;
+      store(z + l * ld, line);
+      sums[l] = madd(line, weight, sums[l]);
+    }
+  }
+  double totals[N];
+  line_totals<T>(sums, totals);
+  for (int l = 0; l < N; ++l) t.s1[c * t.depth + f + l] += totals[l];
+}
+
+constexpr int kLines = 2 * kPairs;  // features side by side
+
+// s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines of
+// a block and a vector.
+template <class T>
+void scatter_full(const MixtureTask<T>& task) {
+  const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
+  const index stride = (t.depth + 3) / 4 * 4;
+  T* root = t.z + stride * (t.n_panels * MR<T> + width<T>);
+  for (index c = 0; c < t.k; ++c) {
+    const Active<T> active(t, c);
+    if (active.count == 0) continue;
+    t.n[c] += active.total;
+    // An odd number of vectors: lines a power of two apart would fall into one set of the cache.
+    const index rows = active.count * width<T>, ld = rows + (active.count + 1) % 2 * width<T>;
+    for (index q = 0; q < active.count; ++q) {
+      const T* rho = t.logits + c * t.n_panels * MR<T> + active.vectors[q] * width<T>;
+      store(root + q * width<T>, load(rho));
+    }
+    for (index r = 0; r < rows; ++r) root[r] = square_root(root[r]);
+    index f = 0;
+    for (; f + kLines <= t.depth; f += kLines) weighted_lines<T, kLines>(t, c, active, root, ld, f);
+    for (; f < t.depth; ++f) weighted_lines<T, 1>(t, c, active, root, ld, f);
+    for (index e = t.depth * ld; e < stride * ld; ++e) t.z[e] = T(0);
+    double* s2 = t.s2 + c * (stride / 4) * (stride / 4 + 1) * 8;
+    for (index i = 0; i < stride; i += 4) {
+      const T* const a[4] = {t.z + i * ld, t.z + (i + 1) * ld, t.z + (i + 2) * ld,
+                             t.z + (i + 3) * ld};
+      for (index j = 0; j < i + 4; j += kPairs) {
+        const T* b[kPairs];
+        for (int q = 0; q < kPairs; ++q) b[q] = t.z + (j + q) * ld;
+        T sums[4 * kPairs];
+        pair_sums<T>(a, b, rows, sums);
+        for (int e = 0; e < 4 * kPairs; ++e) s2[e] += double(sums[e]);
+        s2 += 4 * kPairs;
+      }
     }
   }
 }
@@ -197,8 +203,7 @@ COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const Active
 // s2: k lines of `depth`.
 template <class T>
 void scatter_diag(const MixtureTask<T>& task) {
-  const MixtureTask<T> t = task;       // a store of T could otherwise have changed the task
-  constexpr int kLines = 2 * kPairs;   // features side by side, two sums each
+  const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
   for (index c = 0; c < t.k; ++c) {
     const Active<T> active(t, c);
     if (active.count == 0) continue;
