@@ -51,6 +51,9 @@ struct NearPointsTask {
   float* distance;                           // the rest as above
   std::int64_t* nearest;
   float* beyond;
+  float from = 1;                            // distances are this less products
+  const std::int32_t* part = nullptr;        // of each of the many: those of the query's own part
+  const std::int32_t* own = nullptr;         // do not count; no parts: all others do
 };
 
 enum class PointMetric { product, square };

@@ -32,6 +32,7 @@ class Square {
  public:
   Square() = default;
   explicit Square(index n) : n(n), stride(whole_panels(n)), values_(checked_product(n, stride)) {}
+  static index bytes(index n) { return checked_product(n, whole_panels(n) * index{sizeof(T)}); }
   Square(const Lines<T>& lines, int n_threads);
   Square(const double* condensed, index n, bool squared, int n_threads);
 

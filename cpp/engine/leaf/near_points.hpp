@@ -10,10 +10,12 @@ namespace coterie::COTERIE_ISA {
 constexpr int kFloatParts = kPanelPoints / width<float>;
 constexpr int kFloatsSideBySide = kFloatParts < 8 ? 8 / kFloatParts : 1;
 
-// 1 - <x, y>
+// from - <x, y>
 struct NearProduct {
   COTERIE_INLINE static void fuse(Vec<float>& s, Vec<float> a, Vec<float> b) { s = madd(a, b, s); }
-  COTERIE_INLINE static Vec<float> of(Vec<float> sum) { return splat(1.0f) - sum; }
+  COTERIE_INLINE static Vec<float> of(const NearPointsTask& t, Vec<float> sum) {
+    return splat(t.from) - sum;
+  }
 };
 // |x - y|^2
 struct NearSquare {
@@ -21,8 +23,18 @@ struct NearSquare {
     const Vec<float> d = b - a;
     s = madd(d, d, s);
   }
-  COTERIE_INLINE static Vec<float> of(Vec<float> sum) { return sum; }
+  COTERIE_INLINE static Vec<float> of(const NearPointsTask&, Vec<float> sum) { return sum; }
 };
+
+// Sixteen distances' i-th vector, infinite to what is of the query's own part.
+template <class Metric>
+COTERIE_INLINE Vec<float> near_values(const NearPointsTask& t, index q, index at, int i,
+                                      Vec<float> sum) {
+  const Vec<float> v = Metric::of(t, sum);
+  if (t.part == nullptr) return v;
+  const VecInt<float> part = load(t.part + at + i * width<float>);
+  return part == splat(t.own[q]) ? splat(__builtin_inff()) : v;
+}
 
 template <class Metric, int Q>
 COTERIE_INLINE void near_panel_of_points(const NearPointsTask& t, index first, index p,
@@ -45,11 +57,13 @@ COTERIE_INLINE void near_panel_of_points(const NearPointsTask& t, index first, i
     if (whole && self / kPanelPoints != p) {
 #pragma GCC unroll 16
       for (int i = 0; i < kFloatParts; ++i)
-        buckets[first + q].see(p, i * width<float>, Metric::of(sum[q][i]));
+        buckets[first + q].see(p, i * width<float>,
+                               near_values<Metric>(t, first + q, at, i, sum[q][i]));
       continue;
     }
     alignas(64) float d[kPanelPoints];
-    for (int i = 0; i < kFloatParts; ++i) store(d + i * width<float>, Metric::of(sum[q][i]));
+    for (int i = 0; i < kFloatParts; ++i)
+      store(d + i * width<float>, near_values<Metric>(t, first + q, at, i, sum[q][i]));
     if (self / kPanelPoints == p) d[self % kPanelPoints] = __builtin_inff();
     for (index l = t.count - at; l < kPanelPoints; ++l) d[l] = __builtin_inff();
     buckets[first + q].see<Vec<float>>(p, d);
