@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include "lance_williams.hpp"
+
 namespace coterie {
 
 // A few clusters against many, sixteen of which stand side by side (engine/leaf/near_clusters.hpp,
@@ -56,10 +58,27 @@ struct NearPointsTask {
 
 enum class PointMetric { product, square };
 
+// Pairs that merge (engine/leaf/merge_rows.hpp); arrays are readable up to a multiple of 16.
+struct PairsTask {
+  std::int64_t count;
+  const std::int32_t *low, *high;  // columns, no two alike
+  const double *apart, *n_low, *n_high;
+};
+template <class T>
+struct RowKernels {  // by Update
+  void (*replace[4])(const PairsTask&, double n_other, T* row);
+  void (*unite[4])(const T* low, T* high, const double* n_other, std::int64_t count, double apart,
+                   double n_low, double n_high);
+};
+
 struct LinkageTable {
   void (*near_clusters[kClusterMetrics])(const NearClustersTask&);
-  void (*cluster_lines[kClusterMetrics])(const ClusterTask&, double* out);
+  // Sums are divided by the sizes of both clusters (sizes: 16 a group), unless those are null.
+  void (*cluster_lines[kClusterMetrics])(const ClusterTask&, const double* own_sizes,
+                                         const double* sizes, double* out);
   void (*near_points[2])(const NearPointsTask&);  // by PointMetric
+  RowKernels<float> rows_float;
+  RowKernels<double> rows_double;
 };
 
 }  // namespace coterie

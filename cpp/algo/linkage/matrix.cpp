@@ -9,11 +9,13 @@
 #include <limits>
 #include <numeric>
 #include <tuple>
+#include <type_traits>
 
 #include "../../base/check.hpp"
 #include "../../base/interrupt.hpp"
 #include "../../base/threads.hpp"
 #include "../../engine/isa.hpp"
+#include "../../engine/linkage_table.hpp"
 #include "square.hpp"
 #include "update.hpp"
 
@@ -182,20 +184,38 @@ class Rounds {
       p.rank = static_cast<std::int32_t>(m);
       merges_.push_back({p.pair.apart, slots_[p.low].id, slots_[p.high].id});
     }
+    list_pairs();
   }
 
-  // The entries of pairs in a row whose cluster has n points. Pairs come in the order of their
-  // columns: memory is read forwards.
-  void replace(T* row, double n) const {
-    for (const Joint& p : pairs_) replace(row, n, p);
+  static const RowKernels<T>& kernels() {
+    if constexpr (std::is_same_v<T, float>)
+      return isa::table().linkage->rows_float;
+    else
+      return isa::table().linkage->rows_double;
   }
+
+  // Pairs in the order of their columns: rows are read forwards.
+  void list_pairs() {
+    const std::size_t room = static_cast<std::size_t>(whole_panels(index(pairs_.size())));
+    for (auto* columns : {&low_, &high_}) columns->assign(room, 0);
+    for (auto* values : {&apart_, &n_low_, &n_high_}) values->assign(room, 1);
+    for (std::size_t m = 0; m < pairs_.size(); ++m) {
+      const Joint& p = pairs_[m];
+      low_[m] = p.low, high_[m] = p.high;
+      apart_[m] = p.pair.apart, n_low_[m] = p.pair.n_low, n_high_[m] = p.pair.n_high;
+    }
+  }
+
+  // The entries of a pair in a row whose cluster has n points.
   static void replace(T* row, double n, const Joint& p) {
     row[p.high] = T(update<method>(row[p.low], row[p.high], p.pair, n));
     row[p.low] = kInfinity;
   }
 
   void renew(index i, T* row) {
-    replace(row, slots_[i].size);
+    const PairsTask pairs{index(pairs_.size()), low_.data(),   high_.data(),
+                          apart_.data(),        n_low_.data(), n_high_.data()};
+    kernels().replace[static_cast<int>(update_of(method))](pairs, slots_[i].size, row);
     if (partner_[near_[i]] >= 0) search_again(i, row);
   }
 
@@ -207,14 +227,13 @@ class Rounds {
     }
     std::vector<double>& sizes = scratch_[thread];
     if (method == Method::ward) {
-      sizes.resize(static_cast<std::size_t>(columns_));
+      sizes.resize(static_cast<std::size_t>(whole_panels(columns_)));
       for (index j = 0; j < columns_; ++j) sizes[j] = slots_[j].size;
       for (const Joint& q : pairs_)
         if (q.rank < p.rank) sizes[q.high] += sizes[q.low];
     }
-    const double* n_other = sizes.data();
-    for (index j = 0; j < columns_; ++j)
-      high[j] = T(update<method>(low[j], high[j], p.pair, method == Method::ward ? n_other[j] : 0));
+    kernels().unite[static_cast<int>(update_of(method))](low, high, sizes.data(), columns_,
+                                                         p.pair.apart, p.pair.n_low, p.pair.n_high);
     high[p.low] = high[p.high] = kInfinity;
     for (const Joint& q : pairs_)
       if (q.rank > p.rank) replace(high, p.pair.n_low + p.pair.n_high, q);
@@ -261,6 +280,8 @@ class Rounds {
   std::vector<Slot> slots_;
   std::vector<index> near_, partner_;  // slot of the nearest; the pair a slot belongs to
   std::vector<Joint> pairs_;
+  std::vector<std::int32_t> low_, high_;  // the same, each by itself
+  std::vector<double> apart_, n_low_, n_high_;
   std::vector<Merge> merges_;
   std::vector<std::vector<double>> scratch_;
 };

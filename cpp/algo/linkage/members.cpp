@@ -167,6 +167,9 @@ Square<T> square_of(const Members& clusters, int n_threads) {
   std::vector<index> order(static_cast<std::size_t>(m));  // of a slot among lanes
   for (index p = 0; p < lanes.groups() * kPanel; ++p)
     if (lanes.slots()[p] >= 0) order[lanes.slots()[p]] = p;
+  std::vector<double> sizes(static_cast<std::size_t>(lanes.groups() * kPanel), 1.0);
+  for (index s = 0; s < m; ++s) sizes[order[s]] = static_cast<double>(clusters.size(s));
+  const bool divide = clusters.method == Method::average;
   Square<T> d(m);
   const double work =
       double(lanes.places()) * double(lanes.places()) * double(clusters.depth() + 2);
@@ -181,15 +184,13 @@ Square<T> square_of(const Members& clusters, int n_threads) {
     ClusterTask task = lanes.task(g);
     those.fill(task);
     task.queries = queries;
-    distances(task, line.data());
+    const double* own_sizes = divide ? sizes.data() + g * kPanel : nullptr;
+    distances(task, own_sizes, own_sizes, line.data());
     for (index q = 0; q < queries; ++q) {
       const double* from = line.data() + q * width;
-      const double size = clusters.method == Method::average ? double(clusters.size(own[q])) : 0;
       T* row = d.row(own[q]);
       for (index l = q + 1; l < width; ++l)
-        if (own[l] >= 0)
-          row[own[l]] =
-              static_cast<T>(size > 0 ? from[l] / (size * double(clusters.size(own[l]))) : from[l]);
+        if (own[l] >= 0) row[own[l]] = static_cast<T>(from[l]);
       row[own[q]] = std::numeric_limits<T>::infinity();
     }
   });

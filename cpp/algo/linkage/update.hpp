@@ -1,10 +1,8 @@
-// Lance & Williams: how far K is from the union of I and J.
-//
-// For reducible methods the result is no less than the lesser of the two, rounding included: no
-// cluster that stays ever finds its nearest among the new ones.
+// How far K is from the union of I and J by any method.
 #pragma once
 #include <algorithm>
 
+#include "../../engine/lance_williams.hpp"
 #include "linkage.hpp"
 
 namespace coterie::linkage {
@@ -15,29 +13,23 @@ struct Pair {
   double apart, n_low, n_high;
 };
 
+// Of a reducible method on a matrix.
+constexpr Update update_of(Method method) {
+  return method == Method::complete  ? Update::complete
+         : method == Method::average ? Update::average
+         : method == Method::ward    ? Update::ward
+                                     : Update::weighted;
+}
+
 template <Method method>
 double update(double low, double high, const Pair& p, double n_other) {
   const double n = p.n_low + p.n_high;
-  switch (method) {
-    case Method::single:  // Prim's algorithm needs no update
-      break;
-    case Method::complete:
-      return std::max(low, high);
-    case Method::average:
-      return std::max(std::min(low, high), (p.n_low * low + p.n_high * high) / n);
-    case Method::weighted:
-      return 0.5 * (low + high);
-    case Method::ward:
-      return std::max(std::min(low, high), ((p.n_low + n_other) * low +
-                                            (p.n_high + n_other) * high - n_other * p.apart) /
-                                               (n + n_other));
-    case Method::centroid:
-      return std::max(0.0,
-                      (p.n_low * low + p.n_high * high - p.n_low * p.n_high / n * p.apart) / n);
-    case Method::median:
-      return std::max(0.0, 0.5 * (low + high) - 0.25 * p.apart);
-  }
-  return 0;
+  if constexpr (method == Method::centroid)
+    return std::max(0.0, (p.n_low * low + p.n_high * high - p.n_low * p.n_high / n * p.apart) / n);
+  else if constexpr (method == Method::median)
+    return std::max(0.0, 0.5 * (low + high) - 0.25 * p.apart);
+  else
+    return from_union<update_of(method)>(low, high, p.apart, p.n_low, p.n_high, n_other);
 }
 
 }  // namespace coterie::linkage

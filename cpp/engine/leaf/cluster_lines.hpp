@@ -51,7 +51,8 @@ struct ExactMean {
 
 // out: queries x groups x 16; the cluster of a group that has one is in its lane 0.
 template <class Metric, bool root, class Fold>
-void cluster_lines(const ClusterTask& task, double* out) {
+void cluster_lines(const ClusterTask& task, const double* own_sizes, const double* sizes,
+                   double* out) {
   const ClusterTask t = task;  // a store could otherwise have changed the task
   const double* panel = t.panels;
   const float* share = t.share;
@@ -68,6 +69,8 @@ void cluster_lines(const ClusterTask& task, double* out) {
       double* to = out + (q * t.groups + g) * kPanelPoints;
       store_group(to, fold.of(q));
       for (int l = 1; g >= t.tall && l < kPanelPoints; ++l) to[0] = Fold::fold(to[0], to[l]);
+      for (int l = 0; sizes && l < kPanelPoints; ++l)
+        to[l] /= own_sizes[q] * sizes[g * kPanelPoints + l];
     }
   }
 }

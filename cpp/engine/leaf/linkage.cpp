@@ -1,5 +1,6 @@
 // The leaves of linkage alone, gathered into a table of their own.
 #include "cluster_lines.hpp"
+#include "merge_rows.hpp"
 #include "near_clusters.hpp"
 #include "near_points.hpp"
 
@@ -15,6 +16,8 @@ const LinkageTable linkage_table = {
      cluster_lines<Cosine, false, Farthest>, cluster_lines<Cityblock, false, Farthest>,
      cluster_lines<Cityblock, false, ExactMean>, cluster_lines<Chebyshev, false, Farthest>,
      cluster_lines<Chebyshev, false, ExactMean>},
-    {near_points<NearProduct>, near_points<NearSquare>}};
+    {near_points<NearProduct>, near_points<NearSquare>},
+    row_kernels<float>(),
+    row_kernels<double>()};
 
 }  // namespace coterie::COTERIE_ISA

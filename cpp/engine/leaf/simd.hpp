@@ -250,7 +250,7 @@ COTERIE_INLINE V tagged(V a, I clear, I tag) {
 
 COTERIE_INLINE Vec<double> square_roots(Vec<double> v) {
 #if COTERIE_VECTOR_BYTES == 64
-  return (Vec<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)v);  // GCC 12 warns of the plain one
+  return (Vec<double>)_mm512_sqrt_pd((__m512d)v);
 #elif COTERIE_VECTOR_BYTES == 32
   return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
 #else
