@@ -202,9 +202,10 @@ py::tuple expect(const py::object& X, const py::object& sample_weight, const Arr
     {
       py::gil_scoped_release nogil;
       gmm::Groups order(x.rows);
-      std::copy_n(guess, x.rows, order.data());
+      for (index i = 0; i < x.rows; ++i) order[i] = gmm::group_of(guess[i], 0);
       sums = gmm::expect(x, w, about, m, order, team);
-      std::copy_n(order.data(), x.rows, guess);
+      for (index i = 0; i < x.rows; ++i)
+        guess[i] = static_cast<std::uint16_t>(gmm::component_of(order[i]));
     }
     return sums_of(sums);
   });

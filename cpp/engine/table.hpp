@@ -128,6 +128,8 @@ struct MixtureTask {
   std::int64_t n_panels, depth, k;
   const T* means;     // k x depth, less the shift
   const T* factors;   // k triangles of factor_size values, or k x depth inverse deviations
+  const T* offsets;   // full and diag: k lines of offset_size values, -T_c mean_c
+  std::int64_t offset_size;
   std::int64_t factor_size;
   const T* constants;  // k
   const T* scale;      // k
@@ -135,8 +137,11 @@ struct MixtureTask {
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
   T* whitened;         // gauss_whiten: the panels, in place
   const std::int32_t* hints;  // two components a panel to look at first, or null
-  T cut;                      // logits further below the best need not be exact
-  std::int32_t* active;  // scatter: scratch, n_panels
+  const T* next;              // rows to fetch into the cache on the way, and how many; null: none
+  std::int64_t next_ld, next_rows;
+  const std::int32_t* next_order;  // or null: as they come
+  const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
+  std::int32_t* active;  // scatter: scratch, rows and one more
   double *n, *s1, *s2;   // scatter: totals, added to
 };
 
@@ -146,9 +151,10 @@ struct SoftmaxTask {
   T* logits;
   std::int64_t ld, rows, k;  // rows: a multiple of the width
   const T* weights;          // rows
-  T lowest;                  // of what counts, less the best: -708 (float: -87) or above
+  const T* lowest;  // k: of what counts, less the best: -708 (float: -87) or above
   T *log_sums, *entropies;   // rows, out
-  std::int32_t* labels;      // rows, out
+  std::int32_t *labels, *sets;  // rows, out
+  std::int32_t* active;         // scratch, k
 };
 
 // A point against `count` points in panels of 16 (engine/leaf/pairs.hpp).
@@ -196,6 +202,8 @@ struct Kernels {
   // Panels (engine/leaf/pack.hpp).
   void (*pack_lanes)(const T* x, std::int64_t ld, std::int64_t rows, std::int64_t depth,
                      std::int64_t readable, const T* shift, T* panel, T* sq_norms);
+  void (*pack_picked)(const T* x, std::int64_t ld, const std::int32_t* order, std::int64_t rows,
+                      std::int64_t depth, std::int64_t readable, const T* shift, T* panel);
   void (*pack_lanes_t)(const T* y, std::int64_t ld, std::int64_t depth, std::int64_t columns, T* panel);
   void (*pack_columns)(const T* y, std::int64_t ld, std::int64_t rows, std::int64_t depth, T* panel);
 

@@ -1,23 +1,14 @@
-// A model and a block of rows as the kernels see them: packed, less the shift, in T.
+// A block of rows as the kernels see it: packed, less the shift, in T.
 #pragma once
 #include <algorithm>
-#include <cmath>
+#include <array>
 
-#include "../../base/buffer.hpp"
-#include "../../engine/isa.hpp"
-#include "../../engine/rounding.hpp"
-#include "gmm.hpp"
+#include "packed.hpp"
 
 namespace coterie::gmm {
 
 constexpr index kBlockBytes = 1 << 17;  // packed rows of a block: they stay in the L2 cache
-constexpr index kMaxRows = 512;
-// Responsibilities this far below the largest count for nothing: e^-50 = 2e-22, of which a million
-// rows do not change the last digit of a component that holds a single row; float sums have fewer
-// digits to lose.
-template <class T>
-constexpr double kCut = sizeof(T) == 4 ? 35 : 50;
-
+constexpr index kMaxRows = 256;
 // Blocks and shards depend on the shapes alone.
 struct Plan {
   index rows;        // of a block: whole panels
@@ -41,90 +32,26 @@ struct Plan {
   }
 };
 
-// The kernels' view of a model: means less the shift, packed triangles, in T. `base` keeps
-// constants small.
-template <class T>
-struct Packed {
-  const Kernels<T>& kernels = isa::kernels<T>();
-  const Covariance type;
-  const index k, depth, factor_size;
-  double base = 0;
-  Buffer<T> shift, means, factors, constants, scale;
-  Buffer<T> centers;  // tied, whose means are behind the triangle: the means where the rows are
-
-  Packed(const Model& m, const Values& about)
-      : type(m.type),
-        k(m.k),
-        depth(m.depth),
-        factor_size(triangle_size(kernels.triangle_rows, m.depth)),
-        shift(m.depth),
-        means(m.k * m.depth),
-        factors(m.type == Covariance::full   ? m.k * factor_size
-                : m.type == Covariance::tied ? factor_size
-                                             : m.k * m.depth),
-        constants(m.k),
-        scale(m.k, T(-0.5)),
-        centers(m.type == Covariance::tied ? m.k * m.depth : 0) {
-    base = *std::max_element(m.constants.begin(), m.constants.end());
-    for (index f = 0; f < depth; ++f) shift[f] = static_cast<T>(about[f]);
-    for (index c = 0; c < k; ++c) {
-      constants[c] = static_cast<T>(std::max(m.constants[c] - base, -double(kHuge<T>)));
-      for (index f = 0; f < depth; ++f)
-        means[c * depth + f] = static_cast<T>(m.means[c * depth + f] - double(shift[f]));
-      if (type == Covariance::full)
-        pack(m.factors.data() + c * depth * depth, factors.data() + c * factor_size);
-      if (type == Covariance::diag) std::copy_n(&m.factors[c * depth], depth, &factors[c * depth]);
-      if (type == Covariance::spherical)
-        scale[c] = static_cast<T>(-0.5 * m.factors[c] * m.factors[c]);
-    }
-    if (type != Covariance::tied) return;
-    std::copy_n(means.data(), k * depth, centers.data());
-    pack(m.factors.data(), factors.data());
-    for (index c = 0; c < k; ++c) {  // means where the rows will be: behind the shared triangle
-      for (index i = 0; i < depth; ++i) {
-        double sum = 0;
-        for (index f = 0; f <= i; ++f)
-          sum += m.factors[i * depth + f] * (m.means[c * depth + f] - double(shift[f]));
-        means[c * depth + i] = static_cast<T>(sum);
-      }
-    }
-  }
-
-  static index triangle_size(index rows, index depth) {
-    index size = 0;
-    for (index j = 0; j < depth; j += rows) size += rows * std::min(j + rows, depth);
-    return size;
-  }
-
- private:
-  void pack(const double* triangle, T* to) const {
-    const index rows = kernels.triangle_rows;
-    for (index j = 0; j < depth; j += rows)
-      for (index p = 0; p < std::min(j + rows, depth); ++p)
-        for (index q = 0; q < rows; ++q)
-          *to++ = j + q < depth ? static_cast<T>(triangle[(j + q) * depth + p]) : T(0);
-  }
-};
-
 // Working memory of one thread.
 template <class T>
 struct Scratch {
   Scratch(const Plan& plan, index k, index depth)
-      : panels(plan.rows * depth),
-        z(plan.rows * (depth + 4)),
+      : panels(plan.rows * depth + 16 * isa::kernels<T>().mr),  // whose end may be read past
+        z((plan.rows + isa::kernels<T>().width) * (depth + 4)),
         logits(checked_product(k, plan.rows)),
         weights(plan.rows),
         log_sums(plan.rows),
         entropies(plan.rows),
-        picked(isa::kernels<T>().mr * depth),
         labels(plan.rows),
+        sets(plan.rows),
         hints(2 * plan.rows),
-        active(plan.rows) {}
-  Buffer<T> panels, z, logits, weights, log_sums, entropies, picked;
+        active(std::max(k, plan.rows + 1)) {}
+  Buffer<T> panels, z, logits, weights, log_sums, entropies;
   Buffer<T> whitened;  // tied: the panels behind the shared triangle
-  Buffer<std::int32_t> labels, hints, active, order;
+  Buffer<std::int32_t> labels, sets, hints, active, order;
   index first = 0, rows = 0, n_panels = 0;  // the block at hand
   const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
+  index next_rows = 0;                      // of the block after it
   index row(index r) const { return first + (at ? at[r] : r); }
 };
 
@@ -138,13 +65,11 @@ void load_block(const View<T>& x, const double* weights, double unit, const T* s
   for (index p = 0; p < s.n_panels; ++p) {
     const index row = s.first + p * mr, count = std::min(mr, s.rows - p * mr);
     T *panel = s.panels.data() + p * mr * depth, *norms = s.log_sums.data();  // norms: not needed
-    if (s.at == nullptr) {
+    if (s.at == nullptr)
       kernels.pack_lanes(x.row(row), x.stride, count, depth, x.readable(row), shift, panel, norms);
-      continue;
-    }
-    for (index r = 0; r < count; ++r)
-      std::copy_n(x.row(s.row(p * mr + r)), depth, s.picked.data() + r * depth);
-    kernels.pack_lanes(s.picked.data(), depth, count, depth, count * depth, shift, panel, norms);
+    else
+      kernels.pack_picked(x.row(s.first), x.stride, s.at + p * mr, count, depth,
+                          x.readable(s.first), shift, panel);
   }
   for (index r = 0; r < s.n_panels * mr; ++r)
     s.weights[r] = r < s.rows ? (weights ? static_cast<T>(weights[s.row(r)] / unit) : T(1)) : T(0);
@@ -165,22 +90,29 @@ MixtureTask<T> task_of(Scratch<T>& s, index depth, index k) {
 
 // groups: a guess at every row's component, or null; all logits are exact then.
 template <class T>
-void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
+void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
   const index mr = m.kernels.mr;
   MixtureTask<T> t = task_of(s, m.depth, m.k);
   t.means = m.means.data();
   t.factors = m.factors.data();
+  t.offsets = m.offsets.data();
+  t.offset_size = m.offset_size;
   t.factor_size = m.factor_size;
   t.constants = m.constants.data();
   t.scale = m.scale.data();
-  t.cut = groups ? T(kCut<T>) : kHuge<T>;
+  t.reach = m.reach.data();
   if (groups) {
     for (index p = 0; p < s.n_panels; ++p) {
-      s.hints[2 * p] = (*groups)[s.row(p * mr)];
-      s.hints[2 * p + 1] = (*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)];
+      s.hints[2 * p] = static_cast<std::int32_t>(component_of((*groups)[s.row(p * mr)]));
+      s.hints[2 * p + 1] = static_cast<std::int32_t>(
+          component_of((*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)]));
     }
     t.hints = s.hints.data();
   }
+  t.next = x.row(s.at ? s.first : s.first + s.rows);
+  t.next_ld = x.stride;
+  t.next_rows = s.next_rows;
+  t.next_order = s.at ? s.at + s.rows : nullptr;
   if (m.type == Covariance::full) return m.kernels.gauss_full(t);
   if (m.type == Covariance::diag) return m.kernels.gauss_diag(t);
   if (m.type == Covariance::tied) {
@@ -194,22 +126,31 @@ void score_block(const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
 }
 
 template <class T>
-void weigh_block(const Packed<T>& m, double lowest, Scratch<T>& s) {
+void weigh_block(const Packed<T>& m, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
-  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), T(-lowest),
-                     s.log_sums.data(), s.entropies.data(), s.labels.data()});
+  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), m.lowest.data(),
+                     s.log_sums.data(), s.entropies.data(), s.labels.data(), s.sets.data(),
+                     s.active.data()});
 }
 
-// Rows [begin, end) by their group, ascending within one: panels of rows that belong together let
-// most components be given up early, and leave most responsibilities exactly zero.
+// Rows [begin, end) by mark, ascending within one: panels of rows alike let most components be
+// given up early, and leave most responsibilities exactly zero. False where all are alike, and
+// stand as they come.
 template <class T>
-void sort_shard(const Groups& groups, index begin, index end, index k, Scratch<T>& s) {
+bool sort_shard(const Groups& groups, index begin, index end, Scratch<T>& s) {
+  constexpr int kBits = 11;  // of a mark; more buckets than that are more than rows
+  constexpr std::uint32_t kRest = 32 - kBits;
+  const std::uint32_t* group = groups.data() + begin;
+  std::uint32_t differ = 0;
+  for (index i = 0; i < end - begin; ++i) differ |= group[i] ^ group[0];
+  if (differ == 0) return false;
   if (s.order.size() < end - begin) s.order = Buffer<std::int32_t>(end - begin);
-  std::vector<std::int32_t> at(static_cast<std::size_t>(k) + 1, 0);
-  for (index i = begin; i < end; ++i) ++at[groups[i] + 1];
-  for (index c = 0; c < k; ++c) at[c + 1] += at[c];
-  for (index i = begin; i < end; ++i)
-    s.order[at[groups[i]]++] = static_cast<std::int32_t>(i - begin);
+  std::array<std::int32_t, (1 << kBits) + 1> at{};
+  for (index i = 0; i < end - begin; ++i) ++at[(group[i] >> kRest) + 1];
+  for (std::size_t bucket = 1; bucket < at.size(); ++bucket) at[bucket] += at[bucket - 1];
+  for (index i = 0; i < end - begin; ++i)
+    s.order[at[group[i] >> kRest]++] = static_cast<std::int32_t>(i);
+  return true;
 }
 
 }  // namespace coterie::gmm

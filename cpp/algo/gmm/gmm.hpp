@@ -45,13 +45,19 @@ struct Sums {
 };
 inline index square_stride(index depth) { return (depth + 3) / 4 * 4; }
 
-// A guess at every row's component, in and out: rows are worked on in this order within their
+// What the pass before has found of every row: its component (lower half), and a mark of that and
+// of the set of components that share it (upper half). Rows alike stand together within their
 // shard, so that components out of reach are given up early and zeros are not summed. At first all
 // zero.
-using Groups = Buffer<std::uint16_t>;
+using Groups = Buffer<std::uint32_t>;
+inline index component_of(std::uint32_t group) { return group & 0xffff; }
+inline std::uint32_t group_of(index component, std::uint32_t set) {
+  const auto c = static_cast<std::uint32_t>(component < 0xffff ? component : 0xffff);
+  return ((set + c * 0x9e3779b1u) & 0xffff0000u) | c;
+}
 
-// shift: d values amid the data. Responsibilities below e^-50 (float: e^-35) of the
-// largest are taken as zero. within: gather s2 as for full covariances, whatever the model's are.
+// shift: d values amid the data. Responsibilities below pi_c eps / 256 of the largest are taken as
+// zero. within: gather s2 as for full covariances, whatever the model's are.
 // Throws std::invalid_argument where a row has no finite density.
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,

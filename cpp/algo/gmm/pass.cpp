@@ -28,7 +28,7 @@ void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& grou
     sums.log_likelihood += w * log_sum;
     sums.entropy += w * static_cast<double>(s.entropies[r]);
     if (log_sum < sums.least && w > 0) sums.least = log_sum, sums.worst = row;
-    groups[row] = static_cast<std::uint16_t>(std::min(s.labels[r], 65535));
+    groups[row] = group_of(s.labels[r], static_cast<std::uint32_t>(s.sets[r]));
   }
 }
 
@@ -91,11 +91,12 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
     Partial p{at, at + k, at + k * (depth + 1)};
     Scratch<T>& s = scratch[thread];
     const index begin = shard * plan.shard_rows, end = std::min(x.rows, begin + plan.shard_rows);
-    if (groups) sort_shard(*groups, begin, end, k, s);
+    const bool sorted = groups && sort_shard(*groups, begin, end, s);
     for (index i = begin; i < end; i += plan.rows) {
-      s.first = groups ? begin : i;
-      s.at = groups ? s.order.data() + (i - begin) : nullptr;
+      s.first = sorted ? begin : i;
+      s.at = sorted ? s.order.data() + (i - begin) : nullptr;
       s.rows = std::min(plan.rows, end - i);
+      s.next_rows = std::min(plan.rows, end - i - s.rows);
       load_block(x, weights, unit, shift, s);
       fill(s, p);
       scatter(type, task_of(s, depth, k), means, p);
@@ -140,13 +141,13 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
             Groups& groups, int n_threads, bool within) {
-  const Packed<T> packed(model, shift);
+  const Packed<T> packed(model, shift, true);
   const bool tied = model.type == Covariance::tied;
   const T* centers = tied ? packed.centers.data() : packed.means.data();
   return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(),
                   centers, &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
-                    score_block(packed, &groups, s);
-                    weigh_block(packed, kCut<T>, s);
+                    score_block(x, packed, &groups, s);
+                    weigh_block(packed, s);
                     add_scores(x, packed.base, s, groups, sums);
                   });
 }
@@ -184,7 +185,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
   for (index c = 0; c < k; ++c)
     for (index f = 0; f < depth; ++f)
       shift[f] += model.means[c * depth + f] / static_cast<double>(k);
-  const Packed<T> packed(model, shift);
+  const Packed<T> packed(model, shift, false);
   const Plan plan = Plan::of(x.rows, depth, k, 0, packed.kernels);
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
                       (static_cast<double>(packed.factor_size) + 16) /
@@ -198,8 +199,8 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
         s.first = b * plan.rows;
         s.rows = std::min(plan.rows, x.rows - s.first);
         load_block<T>(x, nullptr, 1, packed.shift.data(), s);
-        score_block<T>(packed, nullptr, s);
-        weigh_block(packed, sizeof(T) == 4 ? 87 : 708, s);
+        score_block<T>(x, packed, nullptr, s);
+        weigh_block(packed, s);
         const index rows = s.n_panels * packed.kernels.mr;
         for (index r = 0; r < s.rows; ++r) {
           const index row = s.first + r;

@@ -215,12 +215,12 @@ class Tiles {
       filter_.query(rows[q], x.data() + q * filter_.depth);
       own[q] = part_[rows[q]];
     }
-    NearMeansTask task{filter_.depth,    count,    kList,   n_,    x.data(), rows,
-                       filter_.panels(), distance, nearest, beyond};
+    NearPointsTask task{filter_.depth,    count,    kList,   n_,    x.data(), rows,
+                        filter_.panels(), distance, nearest, beyond};
     task.from = 0;
     task.own = own;
     task.part = outside ? part_.data() : nullptr;
-    isa::table().linkage->near_means(task);
+    isa::table().linkage->near_points[int(PointMetric::product)](task);
     for (index q = 0; q < count; ++q) take(rows[q], nearest + q * kList, beyond[q]);
   }
 

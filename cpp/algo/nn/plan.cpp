@@ -105,7 +105,11 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
       segment(op.beta, op.outputs, 0, 0);
       whole_batch = whole_batch || (train && op.trainable);
     }
-    whole_batch = whole_batch || (op.kind == Kind::activity && op.kl_weight != 0);
+    if (op.kind == Kind::activity && op.kl_weight != 0) {
+      whole_batch = whole_batch || train;
+      if (!train) sparse.push_back({s.out, op.outputs, op.kl_target, op.kl_weight});
+      if (!train) s.op.kl_weight = 0;
+    }
     flops += 20.0 * double(op.outputs);
     steps.push_back(s);
   }

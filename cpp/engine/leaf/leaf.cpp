@@ -25,6 +25,7 @@ constexpr Kernels<T> kernels() {
           RC,
           kSparseVectors * width<T>,
           pack_lanes<T>,
+          pack_picked<T>,
           pack_lanes_t<T>,
           pack_columns<T>,
           argmin_tile<T>,

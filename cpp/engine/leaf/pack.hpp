@@ -6,6 +6,7 @@
 // along while the values are in registers.
 //
 //   pack_lanes    rows(r < rows, depth) -> panel[p * MR + r]; rows beyond `rows` become zero
+//   pack_picked   the same of rows order[r]
 //   pack_lanes_t  columns of a C-ordered (depth, columns) block -> the same panel, by copying
 //   pack_columns  rows -> panel[p * NR + j], the broadcast side
 #pragma once
@@ -30,29 +31,50 @@ COTERIE_INLINE void transpose(Vec<T> (&v)[width<T>]) {
   }
 }
 
-// Rows [0, rows) of x, rows < width or a partial vector of depth: element by element.
+// Where row r begins; `last`: of the first `width`, the start furthest on.
 template <class T>
-COTERIE_INLINE Vec<T> gather_column(const T* __restrict x, index ld, index rows, T filler) {
+struct RowsInTurn {
+  const T* x;
+  index ld;
+  COTERIE_INLINE const T* at(index r) const { return x + r * ld; }
+  COTERIE_INLINE index last() const { return (width<T> - 1) * ld; }
+};
+template <class T>
+struct PickedRows {
+  const T* x;
+  index ld;
+  const std::int32_t* order;
+  COTERIE_INLINE const T* at(index r) const { return x + order[r] * ld; }
+  COTERIE_INLINE index last() const {
+    std::int32_t most = order[0];
+    for (int r = 1; r < width<T>; ++r) most = order[r] > most ? order[r] : most;
+    return most * ld;
+  }
+};
+
+// Feature p of rows [0, rows), rows < width or a partial vector of depth: element by element.
+template <class T, class Rows>
+COTERIE_INLINE Vec<T> gather_column(Rows x, index p, index rows, T filler) {
   T column[width<T>];
   for (index r = 0; r < width<T>; ++r) column[r] = filler;
-  for (index r = 0; r < (rows < width<T> ? rows : width<T>); ++r) column[r] = x[r * ld];
+  for (index r = 0; r < (rows < width<T> ? rows : width<T>); ++r) column[r] = x.at(r)[p];
   return load(column);
 }
 
 // `width` rows (fewer: the rest zero), the whole depth, into lanes [0, width) of a panel.
 // shift: depth values subtracted from each row. readable: elements of memory that may be read from x on, so
 // that a last, partial vector of depth can be read whole. Returns the rows' squared norms after the shift.
-template <class T>
-COTERIE_INLINE Vec<T> pack_width_rows(const T* __restrict x, index ld, index rows, index depth,
-                                      index readable, const T* __restrict shift, T* __restrict panel) {
+template <class T, class Rows>
+COTERIE_INLINE Vec<T> pack_width_rows(Rows x, index rows, index depth, index readable,
+                                      const T* __restrict shift, T* __restrict panel) {
   constexpr int w = width<T>;
   Vec<T> norms{};
   index p = 0;
   if (rows >= w) {
-    for (; p + w <= depth || (p < depth && (w - 1) * ld + p + w <= readable); p += w) {
+    for (; p + w <= depth || (p < depth && x.last() + p + w <= readable); p += w) {
       Vec<T> v[w];
 #pragma GCC unroll 16
-      for (int r = 0; r < w; ++r) v[r] = load(x + r * ld + p);
+      for (int r = 0; r < w; ++r) v[r] = load(x.at(r) + p);
       transpose<T>(v);
       if (p + w <= depth) {
 #pragma GCC unroll 16
@@ -74,7 +96,7 @@ COTERIE_INLINE Vec<T> pack_width_rows(const T* __restrict x, index ld, index row
     }
   }
   for (; p < depth; ++p) {
-    const Vec<T> v = gather_column(x + p, ld, rows, shift[p]) - broadcast(shift + p);
+    const Vec<T> v = gather_column<T>(x, p, rows, shift[p]) - broadcast(shift + p);
     norms = madd(v, v, norms);
     store(panel + p * MR<T>, v);
   }
@@ -88,8 +110,19 @@ void pack_lanes(const T* __restrict x, index ld, index rows, index depth, index 
   for (int i = 0; i < NV; ++i) {
     const index first = i * w, count = rows > first ? rows - first : 0;
     const index skip = count ? first * ld : 0;
-    const Vec<T> norms = pack_width_rows(x + skip, ld, count, depth, readable - skip, shift, panel + first);
+    const Vec<T> norms = pack_width_rows<T>(RowsInTurn<T>{x + skip, ld}, count, depth, readable - skip,
+                                            shift, panel + first);
     store(sq_norms + first, norms);
+  }
+}
+
+template <class T>
+void pack_picked(const T* __restrict x, index ld, const std::int32_t* order, index rows, index depth,
+                 index readable, const T* __restrict shift, T* __restrict panel) {
+  constexpr int w = width<T>;
+  for (int i = 0; i < NV; ++i) {
+    const index first = i * w, count = rows > first ? rows - first : 0;
+    pack_width_rows<T>(PickedRows<T>{x, ld, order + first}, count, depth, readable, shift, panel + first);
   }
 }
 

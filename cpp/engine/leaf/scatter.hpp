@@ -54,79 +54,163 @@ COTERIE_INLINE void pair_sums(const T* const (&a)[4], const T* const (&b)[kPairs
 COTERIE_INLINE float square_root(float v) { return __builtin_sqrtf(v); }
 COTERIE_INLINE double square_root(double v) { return __builtin_sqrt(v); }
 
-// The panels in which a component has any weight, and its total: what is zero is not summed.
+// A block's vectors of rows in which a component has any weight, and that weight in all: what is
+// zero is not summed.
 template <class T>
-COTERIE_INLINE index active_panels(const MixtureTask<T>& t, index c, std::int32_t* active,
-                                   double& total) {
-  const T* rho = t.logits + c * t.n_panels * MR<T>;
+struct Active {
+  static constexpr T kLeast = sizeof(T) == 4 ? T(1e-45) : T(5e-324);  // above zero
+  std::int32_t* vectors;
   index count = 0;
-  for (index p = 0; p < t.n_panels; ++p) {
+  double total = 0;
+
+  Active(const MixtureTask<T>& t, index c) : vectors(t.active) {
+    const T* rho = t.logits + c * t.n_panels * MR<T>;
+    const Vec<T> least = splat(kLeast);
     Vec<T> sum{};
-    for (int i = 0; i < NV; ++i) sum += load(rho + p * MR<T> + i * width<T>);
-    const double of_panel = lane_total<T>(sum);
-    if (of_panel == 0) continue;
-    total += of_panel;
-    active[count++] = std::int32_t(p);
+    for (index v = 0; v < t.n_panels * NV; ++v) {
+      const Vec<T> line = load(rho + v * width<T>);
+      if (!any_not_greater(least, line)) continue;
+      sum += line;
+      vectors[count++] = std::int32_t(v);
+    }
+    if (count > 0) total = lane_total<T>(sum);
   }
-  return count;
+};
+
+// Where vector v of a panel's feature begins.
+template <class T>
+COTERIE_INLINE index lanes_of(std::int32_t vector, index feature, index depth) {
+  const unsigned v = unsigned(vector);
+  return (v / NV * depth + feature) * MR<T> + v % NV * width<T>;
 }
 
-// One product of weighted lines, rather than z and rho z: two sets of lines fall out of the cache,
-// which costs more than the roots (bench: gmm, full, 5 %). z = sqrt(rho) (x - mean) in the active
-// panels, one line of `count` panels a feature; s1 on the way.
-template <class T>
-COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const std::int32_t* active,
-                                   index count, T* root, double* s1) {
-  const index rows = count * MR<T>;
-  for (index q = 0; q < count; ++q) {
-    const T* rho = t.logits + (c * t.n_panels + active[q]) * MR<T>;
-    for (int r = 0; r < MR<T>; ++r) root[q * MR<T> + r] = square_root(rho[r]);
-  }
-  for (index f = 0; f < t.depth; ++f) {
-    const Vec<T> mean = broadcast(t.means + c * t.depth + f);
-    Vec<T> sum[NV] = {};
-    for (index q = 0; q < count; ++q) {
-      const T* x = t.panels + (active[q] * t.depth + f) * MR<T>;
-#pragma GCC unroll 8
-      for (int i = 0; i < NV; ++i) {
-        const Vec<T> weight = load(root + q * MR<T> + i * width<T>);
-        const Vec<T> z = (load(x + i * width<T>) - mean) * weight;
-        store(t.z + f * rows + q * MR<T> + i * width<T>, z);
-        sum[i] = madd(z, weight, sum[i]);
-      }
+// totals[i] = the sum of v[i]'s lanes.
+template <class T, int N>
+COTERIE_INLINE void line_totals(const Vec<T> (&v)[N], double (&totals)[N]) {
+  constexpr int w = width<T>;
+  if constexpr (N % w != 0) {
+    for (int i = 0; i < N; ++i) totals[i] = lane_total<T>(v[i]);
+  } else {
+#pragma GCC unroll 16
+    for (int g = 0; g < N; g += w) {
+      Vec<T> group[w];
+#pragma GCC unroll 16
+      for (int i = 0; i < w; ++i) group[i] = v[g + i];
+      const Vec<T> sums = sum_lanes<T>(group);
+      for (int i = 0; i < w; ++i) totals[g + i] = double(sums[i]);
     }
-    for (int i = 1; i < NV; ++i) sum[0] += sum[i];
-    s1[f] += lane_total<T>(sum[0]);
   }
 }
+
+// z = sqrt(rho) (x - mean) of features f to f + N - 1 in the active vectors, lines of `ld` values;
+// s1 on the way. One product of weighted lines, rather than z and rho z: two sets of lines fall out
+// of the cache, which costs more than the roots (bench: gmm, full, 5 %).
+template <class T, int N>
+COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const Active<T>& active,
+                                   const T* root, index ld, index f) {
+  constexpr int w = width<T>;
+  Vec<T> sums[N], mean[N];
+#pragma GCC unroll 8
+  for (int l = 0; l < N; ++l)
+    sums[l] = Vec<T>{}, mean[l] = broadcast(t.means + c * t.depth + f + l);
+#pragma GCC unroll 1
+  for (index q = 0; q < active.count; ++q) {
+    const T* x = t.panels + lanes_of<T>(active.vectors[q], f, t.depth);
+    T* z = t.z + f * ld + q * w;
+    const Vec<T> weight = load(root + q * w);
+#pragma GCC unroll 8
+    for (int l = 0; l < N; ++l) {
+      const Vec<T> line = (load(x + l * MR<T>) - mean[l]) * weight;
+      store(z + l * ld, line);
+      sums[l] = madd(line, weight, sums[l]);
+    }
+  }
+  double totals[N];
+  line_totals<T>(sums, totals);
+  for (int l = 0; l < N; ++l) t.s1[c * t.depth + f + l] += totals[l];
+}
+
+constexpr int kLines = 2 * kPairs;  // features side by side
 
 // s2: k squares of `stride` x `stride`, stride the depth rounded up to 4. z: (stride + 1) lines of
-// a block.
+// a block and a vector.
 template <class T>
 void scatter_full(const MixtureTask<T>& task) {
   const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
   const index stride = (t.depth + 3) / 4 * 4;
-  T* root = t.z + stride * t.n_panels * MR<T>;
+  T* root = t.z + stride * (t.n_panels * MR<T> + width<T>);
   for (index c = 0; c < t.k; ++c) {
-    double total = 0;
-    const index count = active_panels<T>(t, c, t.active, total), rows = count * MR<T>;
-    if (count == 0) continue;
-    t.n[c] += total;
-    weighted_lines<T>(t, c, t.active, count, root, t.s1 + c * t.depth);
-    for (index e = t.depth * rows; e < stride * rows; ++e) t.z[e] = T(0);
+    const Active<T> active(t, c);
+    if (active.count == 0) continue;
+    t.n[c] += active.total;
+    // An odd number of vectors: lines a power of two apart would fall into one set of the cache.
+    const index rows = active.count * width<T>, ld = rows + (active.count + 1) % 2 * width<T>;
+    for (index q = 0; q < active.count; ++q) {
+      const T* rho = t.logits + c * t.n_panels * MR<T> + active.vectors[q] * width<T>;
+      store(root + q * width<T>, load(rho));
+    }
+    for (index r = 0; r < rows; ++r) root[r] = square_root(root[r]);
+    index f = 0;
+    for (; f + kLines <= t.depth; f += kLines) weighted_lines<T, kLines>(t, c, active, root, ld, f);
+    for (; f < t.depth; ++f) weighted_lines<T, 1>(t, c, active, root, ld, f);
+    for (index e = t.depth * ld; e < stride * ld; ++e) t.z[e] = T(0);
     double* s2 = t.s2 + c * (stride / 4) * (stride / 4 + 1) * 8;
     for (index i = 0; i < stride; i += 4) {
-      const T* const a[4] = {t.z + i * rows, t.z + (i + 1) * rows, t.z + (i + 2) * rows,
-                             t.z + (i + 3) * rows};
+      const T* const a[4] = {t.z + i * ld, t.z + (i + 1) * ld, t.z + (i + 2) * ld,
+                             t.z + (i + 3) * ld};
       for (index j = 0; j < i + 4; j += kPairs) {
         const T* b[kPairs];
-        for (int q = 0; q < kPairs; ++q) b[q] = t.z + (j + q) * rows;
+        for (int q = 0; q < kPairs; ++q) b[q] = t.z + (j + q) * ld;
         T sums[4 * kPairs];
         pair_sums<T>(a, b, rows, sums);
         for (int e = 0; e < 4 * kPairs; ++e) s2[e] += double(sums[e]);
         s2 += 4 * kPairs;
       }
     }
+  }
+}
+
+// s1 and s2 of features f to f + N - 1, which share each read of rho.
+template <class T, int N>
+COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const Active<T>& active,
+                                  index f) {
+  const T* rho = t.logits + c * t.n_panels * MR<T>;
+  Vec<T> sums[2 * N], mean[N];
+#pragma GCC unroll 16
+  for (auto& s : sums) s = Vec<T>{};
+#pragma GCC unroll 8
+  for (int l = 0; l < N; ++l) mean[l] = broadcast(t.means + c * t.depth + f + l);
+#pragma GCC unroll 1
+  for (index q = 0; q < active.count; ++q) {
+    const std::int32_t v = active.vectors[q];
+    const T* x = t.panels + lanes_of<T>(v, f, t.depth);
+    const Vec<T> weight = load(rho + v * width<T>);
+#pragma GCC unroll 8
+    for (int l = 0; l < N; ++l) {
+      const Vec<T> z = load(x + l * MR<T>) - mean[l], rz = z * weight;
+      sums[l] += rz;
+      sums[N + l] = madd(rz, z, sums[N + l]);
+    }
+  }
+  double totals[2 * N];
+  line_totals<T>(sums, totals);
+  for (int l = 0; l < N; ++l) {
+    t.s1[c * t.depth + f + l] += totals[l];
+    t.s2[c * t.depth + f + l] += totals[N + l];
+  }
+}
+
+// s2: k lines of `depth`.
+template <class T>
+void scatter_diag(const MixtureTask<T>& task) {
+  const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
+  for (index c = 0; c < t.k; ++c) {
+    const Active<T> active(t, c);
+    if (active.count == 0) continue;
+    t.n[c] += active.total;
+    index f = 0;
+    for (; f + kLines <= t.depth; f += kLines) diagonal_sums<T, kLines>(t, c, active, f);
+    for (; f < t.depth; ++f) diagonal_sums<T, 1>(t, c, active, f);
   }
 }
 
@@ -137,54 +221,25 @@ struct FourLines {
   index components, count = 0;  // count: panels in which any of the four has weight
 
   FourLines(const MixtureTask<T>& t, index c) : components(t.k - c < 4 ? t.k - c : 4) {
+    const Vec<T> least = splat(Active<T>::kLeast);
+    Vec<T> total[4] = {};
     for (int q = 0; q < 4; ++q) {
       rho[q] = t.logits + (q < components ? c + q : c) * t.n_panels * MR<T>;
       mean[q] = t.means + (q < components ? c + q : c) * t.depth;
     }
     for (index p = 0; p < t.n_panels; ++p) {
-      double any = 0;
-      for (int q = 0; q < components; ++q) {
+      Vec<T> any{};
+      for (int q = 0; q < 4; ++q) {
         Vec<T> sum{};
         for (int i = 0; i < NV; ++i) sum += load(rho[q] + p * MR<T> + i * width<T>);
-        const double total = lane_total<T>(sum);
-        t.n[c + q] += total;
-        any += total;
+        total[q] += sum;
+        any = higher(any, sum);
       }
-      if (any != 0) t.active[count++] = std::int32_t(p);
+      if (any_not_greater(least, any)) t.active[count++] = std::int32_t(p);
     }
+    for (int q = 0; q < components; ++q) t.n[c + q] += lane_total<T>(total[q]);
   }
 };
-
-// s2: k lines of `depth`.
-template <class T>
-void scatter_diag(const MixtureTask<T>& task) {
-  const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
-  for (index c = 0; c < t.k; c += 4) {
-    const FourLines<T> four(t, c);
-    for (index f = 0; f < t.depth && four.count > 0; ++f) {
-      Vec<T> first[4] = {}, second[4] = {}, mean[4];
-      for (int q = 0; q < 4; ++q) mean[q] = broadcast(four.mean[q] + f);
-      for (index at = 0; at < four.count; ++at) {
-        const index p = t.active[at];
-        const T* x = t.panels + (p * t.depth + f) * MR<T>;
-#pragma GCC unroll 8
-        for (int i = 0; i < NV; ++i) {
-          const Vec<T> xv = load(x + i * width<T>);
-#pragma GCC unroll 4
-          for (int q = 0; q < 4; ++q) {
-            const Vec<T> z = xv - mean[q], rz = z * load(four.rho[q] + p * MR<T> + i * width<T>);
-            first[q] += rz;
-            second[q] = madd(rz, z, second[q]);
-          }
-        }
-      }
-      for (int q = 0; q < four.components; ++q) {
-        t.s1[(c + q) * t.depth + f] += lane_total<T>(first[q]);
-        t.s2[(c + q) * t.depth + f] += lane_total<T>(second[q]);
-      }
-    }
-  }
-}
 
 // n and s1 alone, about zero: a product of the lines of rho with the block's features.
 template <class T>

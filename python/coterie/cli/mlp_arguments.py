@@ -29,7 +29,10 @@ def add_mlp(commands: Any) -> None:
     )
     add_input(parser)
     _add_net(parser)
-    add_columns(parser, "a target of numbers is scaled likewise while training")
+    add_columns(
+        parser,
+        "all by the rows trained on; a target of numbers is scaled to standard while training",
+    )
     _add_training(parser)
     parser.add_argument(
         "--out",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from coterie.io.table import Table
 
-__all__ = ["Prepared", "choose_features", "prepare", "short", "some"]
+__all__ = ["Prepared", "choose_features", "prepare", "rescaled", "short", "some"]
 
 ROWS_AT_ONCE = 4096
 
@@ -107,13 +107,27 @@ def prepare(table: Table, features: list[str] | None, scale: str, missing: str) 
         X = X[kept]
     if features is None:
         notices += _row_counters(X, names)
-    shift, divide, reach, constant = _moments(X, names, scale)
+    none = np.zeros(0)
+    prepared = Prepared(X, names, kept, none, none, none, left_out, [], notices)
+    return rescaled(prepared, X, scale, str(table.path))
+
+
+def rescaled(prepared: Prepared, like: NDArray[Any], scale: str, path: str) -> Prepared:
+    """Scale rows that are not scaled yet as the rows `like` ask for.
+
+    Raises
+    ------
+    InputError
+        When values of `like` are too large for it; the message names `path` and the column.
+    """
+    names = prepared.names
+    shift, divide, reach, constant = _moments(like, names, scale)
     bad = np.flatnonzero(~np.isfinite(shift) | ~np.isfinite(divide))
     if len(bad):
-        where = f"{table.path}, column {short(names[bad[0]])}"
+        where = f"{path}, column {short(names[bad[0]])}"
         raise InputError(f"{where}: the values are too large for --scale {scale}")
-    Z = _scaled(X, shift, divide)
-    return Prepared(Z, names, kept, shift, divide, reach, left_out, constant, notices)
+    X = _scaled(prepared.X, shift, divide)
+    return replace(prepared, X=X, shift=shift, divide=divide, reach=reach, constant=constant)
 
 
 # ---- columns
