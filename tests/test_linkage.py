@@ -333,6 +333,14 @@ def test_memory_is_asked_for_again_when_clusters_are_left(monkeypatch):
         linkage(X, "average", "correlation", memory="matrix")
 
 
+def test_memory_is_asked_for_again_where_few_clusters_merge(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 10)) * np.exp(rng.uniform(-8, 8, size=(3000, 1)))
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1.2e7)
+    with pytest.raises(MemoryError, match=r"y, of which 2,[0-9]{3} clusters are left: wanted"):
+        linkage(X, "average")
+
+
 def test_convenience_names():
     X = rows(30, 2)
     for method in METHODS:

@@ -162,10 +162,9 @@ template <class T>
 void by_members(const View<double>& x, Method m, PairMetric metric, const Room& room, int n_threads,
                 const Progress& progress, double* z) {
   const bool root = m == Method::complete && metric == PairMetric::euclidean;
-  room(linkage::members_bytes<T>(x.rows, x.cols), x.rows);
-  linkage::emit_merges(
-      linkage::merge_members<T>(x, m, root ? PairMetric::sqeuclidean : metric, n_threads, progress),
-      x.rows, root, z);
+  linkage::emit_merges(linkage::merge_members<T>(x, m, root ? PairMetric::sqeuclidean : metric,
+                                                 room, n_threads, progress),
+                       x.rows, root, z);
 }
 
 void matrix(const Array<double>& X, const std::string& method, const std::string& metric,

@@ -59,7 +59,7 @@ std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric
 bool by_members(const View<double>& x, Method method, PairMetric metric);
 template <class T>
 std::vector<Merge> merge_members(const View<double>& x, Method method, PairMetric metric,
-                                 int n_threads, const Progress& progress);
+                                 const Room& room, int n_threads, const Progress& progress);
 // How many are left at most, where rounds merge enough of them; and the bytes all that takes.
 constexpr index members_left(index n) { return n / 8 > 1024 ? n / 8 : 1024; }
 template <class T>

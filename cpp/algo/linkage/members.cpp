@@ -18,7 +18,6 @@ namespace {
 
 constexpr index kQueries = kClusterQueries;
 constexpr index kKeep = 16;          // neighbours a search lists (bench: linkage, complete, 10,000)
-constexpr index kEnough = 1024;      // clusters of which a matrix is soon made
 constexpr index kFew = 512;          // rows below which it is made at once
 constexpr double kShare = 1 / 32.0;  // of clusters that a round must merge
 constexpr double kFloor = 1e-18;     // float32 may lose what is smaller
@@ -230,22 +229,24 @@ bool by_members(const View<double>& x, Method method, PairMetric metric) {
 
 template <class T>
 std::vector<Merge> merge_members(const View<double>& x, Method method, PairMetric metric,
-                                 int n_threads, const Progress& progress) {
+                                 const Room& room, int n_threads, const Progress& progress) {
+  room(members_bytes<T>(x.rows, x.cols), x.rows);
   Searched clusters(x, method, metric);
   ListRounds<Searched> rounds(clusters, kKeep, n_threads);
-  Start start{rounds.run(std::max(kEnough, x.rows / 8), kShare, progress), {}, {}};
+  Start start{rounds.run(members_left(x.rows), kShare, progress), {}, {}};
   if (clusters.count() == 1) return std::move(start.merges);
   for (index s = 0; s < clusters.count(); ++s) {
     start.ids.push_back(clusters.id(s));
     start.sizes.push_back(static_cast<double>(clusters.size(s)));
   }
+  room(Square<T>::bytes(clusters.count()), clusters.count());
   Square<T> d = square_of<T>(clusters, n_threads);
   return merge_matrix_from(d, std::move(start), method, n_threads, progress);
 }
 
-#define COTERIE_INSTANTIATE(T)                                                               \
-  template std::vector<Merge> merge_members<T>(const View<double>&, Method, PairMetric, int, \
-                                               const Progress&);
+#define COTERIE_INSTANTIATE(T)                                                          \
+  template std::vector<Merge> merge_members<T>(const View<double>&, Method, PairMetric, \
+                                               const Room&, int, const Progress&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 
