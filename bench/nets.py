@@ -135,7 +135,7 @@ def loss_of(case, P, Y):
     return float(-(Y * np.log(P) + (1 - Y) * np.log(1 - P)).sum())
 
 
-# ---- contenders: (X, (Y, weights), case, threads) -> a run to time
+# ---- contenders: (X, (Y, weights), case, threads) -> a run to time; its loss is asked for later
 
 
 def coterie(X, start, case, threads):
@@ -154,7 +154,7 @@ def coterie(X, start, case, threads):
         rule = nn.SGD(0.01) if case.optimizer == "sgd" else nn.Adam()
         model.compile(rule, losses.get(case.output, "half_squared"))
         model.fit(X, Y, batch_size=case.batch, epochs=case.iterations, shuffle=False, verbose=0)
-        return loss_of(case, model.predict(X), Y)
+        return lambda: loss_of(case, model.predict(X), Y)
 
     return run
 
@@ -176,11 +176,14 @@ def numpy(X, start, case, threads):
 
     def run():
         trained, _ = nn_train.descend(X, Y, weights, case.iterations, 0.01)
+        return lambda: loss_of(case, outputs(trained), Y)
+
+    def outputs(trained):
         A = X
         for W, b in zip(trained[::2], trained[1::2], strict=True):
             Z = A @ W + b
             A = np.maximum(Z, 0)
-        return loss_of(case, 1 / (1 + np.exp(-Z)), Y)
+        return 1 / (1 + np.exp(-Z))
 
     return run
 
@@ -219,8 +222,8 @@ def sklearn(X, start, case, threads):
         if case.predict:
             return _rows(predict, X, case)
         model.fit(X, y)
-        P = predict(X)
-        return loss_of(case, P[:, 1] if case.output == "sigmoid" else P, Y)
+        second = (slice(None), 1) if case.output == "sigmoid" else ...
+        return lambda: loss_of(case, predict(X)[second], Y)
 
     return run
 
@@ -273,7 +276,7 @@ def torch(X, start, case, threads):
             reset()
             return _rows(lambda row: outputs(torch.from_numpy(row)).numpy(), X, case)
         train(case.iterations)
-        return loss_of(case, outputs(x).numpy(), Y)
+        return lambda: loss_of(case, outputs(x).numpy(), Y)
 
     torch.set_num_threads(_best_threads(torch, train, case, threads))
     return run
@@ -341,7 +344,7 @@ def jax(X, start, case, threads):
 
     def run():
         trained = jax.block_until_ready(train(params))
-        return loss_of(case, np.asarray(last(forward(trained, X))), Y)
+        return lambda: loss_of(case, np.asarray(last(forward(trained, X))), Y)
 
     return run
 
@@ -366,7 +369,7 @@ def keras(X, start, case, threads):
         rule = keras.optimizers.SGD(0.01) if case.optimizer == "sgd" else keras.optimizers.Adam()
         model.compile(rule, losses.get(case.output, half))
         model.fit(X, Y, batch_size=case.batch, epochs=case.iterations, shuffle=False, verbose=0)
-        return loss_of(case, model.predict(X, verbose=0), Y)
+        return lambda: loss_of(case, model.predict(X, verbose=0), Y)
 
     return run
 

@@ -211,7 +211,7 @@ def test_bad_rows():
         AgglomerativeClustering(1).fit([[1.0, 2.0]])
     with pytest.raises(ValueError, match="X: wanted finite values, got NaN at row 0, column 1"):
         AgglomerativeClustering().fit([[1.0, np.nan], [0, 0]])
-    with pytest.raises(ValueError, match="got 1 zero vectors, the first"):
+    with pytest.raises(ValueError, match="got 1 zero vector, the first"):
         AgglomerativeClustering(metric="cosine", linkage="average").fit(np.eye(4)[:, 1:])
 
 

@@ -299,7 +299,7 @@ def test_bad_options():
         fit(X, path(4), "single", metric="hamming")
     with pytest.raises(ValueError, match=r"metric: wanted distances >= 0, got -1\.0 between rows"):
         fit(X, path(4), "single", metric=lambda x, y: -1.0)
-    with pytest.raises(ValueError, match=r"got 1 zero vectors, the first at row 0"):
+    with pytest.raises(ValueError, match=r"got 1 zero vector, the first at row 0"):
         fit(np.eye(4)[:, 1:], path(4), "average", metric="cosine")
 
 

@@ -92,6 +92,16 @@ def test_equal_heights_are_not_inconsistent():
     np.testing.assert_array_equal(R[1:, 1], np.sqrt(0.5))
 
 
+@pytest.mark.parametrize("at", [[0], [-1], [-2, -1], [3, 6], slice(None)])
+@pytest.mark.parametrize("depth", [1, 2, 3, 20])
+def test_inconsistency_of_infinite_heights_is_scipys(at, depth):
+    for Z in (chain(12), random_tree(12), linked(12, "average", "real")[0]):
+        Z[at, 2] = np.inf
+        np.testing.assert_allclose(
+            ours.inconsistent(Z, depth), scipy.inconsistent(Z, depth), rtol=1e-12, atol=1e-12
+        )
+
+
 @quietly
 @given(st.integers(2, 30), st.integers(0, 10**6))
 def test_trees_at_random(n, seed):

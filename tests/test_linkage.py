@@ -76,18 +76,6 @@ def test_metrics_are_scipys(metric, method):
         np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("metric", [*METRICS, "hamming", "jaccard"])
-@pytest.mark.parametrize("make", [rows, integers])
-def test_distances_are_scipys(metric, make):
-    distance = pytest.importorskip("scipy.spatial.distance")
-    X = make(41, 6)
-    if metric in ("cosine", "correlation"):
-        X = X + np.arange(6)  # no row without direction
-    if metric == "jaccard":
-        X = X * (np.abs(X) > 0.7)
-    np.testing.assert_allclose(pdist(X, metric), distance.pdist(X, metric), atol=1e-14, rtol=1e-13)
-
-
 def crowds(n, d, seed=0):
     """Rows of clusters of very unequal sizes, some rows far from all."""
     rng = np.random.default_rng(n + d + seed)
@@ -150,44 +138,6 @@ def test_one_large_cluster(method):
     Z, wanted = linkage(X, method), scipy.linkage(X, method)
     np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
     np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-10)
-
-
-def test_euclidean_distances_of_integers_are_exact():
-    X = integers(50, 4) * 5
-    wanted = [np.sqrt(((a - b) ** 2).sum()) for i, a in enumerate(X) for b in X[i + 1 :]]
-    np.testing.assert_array_equal(pdist(X), wanted)
-
-
-def test_angular_is_the_angle():
-    X = np.array([[1.0, 0], [1, 1], [0, 2], [-3, 0]])
-    np.testing.assert_allclose(pdist(X, "angular"), [0.25, 0.5, 1, 0.25, 0.75, 0.5], rtol=1e-15)
-    for method in ("single", "complete", "average"):
-        Y = rows(60, 4)
-        Z, wanted = linkage(Y, method, "angular"), linkage(pdist(Y, "angular"), method)
-        np.testing.assert_array_equal(Z[:, [0, 1, 3]], wanted[:, [0, 1, 3]])
-        np.testing.assert_allclose(Z[:, 2], wanted[:, 2], rtol=1e-12)
-
-
-def test_a_function_is_a_metric():
-    X = rows(20, 3)
-
-    def far(a, b):
-        return float(np.abs(a - b).sum())
-
-    np.testing.assert_allclose(pdist(X, far), pdist(X, "cityblock"), rtol=1e-14)
-    np.testing.assert_allclose(
-        linkage(X, "average", far), linkage(X, "average", "cityblock"), rtol=1e-13
-    )
-
-
-def test_edit_distance():
-    pytest.importorskip("rapidfuzz")
-    words = ["kitten", "sitting", "mitten", "", "sitting"]
-    wanted = [3, 1, 6, 3, 3, 7, 0, 6, 3, 7]
-    np.testing.assert_array_equal(pdist(words, "levenshtein"), wanted)
-    assert linkage(words, "complete", "levenshtein")[0].tolist() == [1, 4, 0, 2]
-    with pytest.raises(TypeError, match="X: wanted strings"):
-        pdist(["a", 1], "levenshtein")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -328,7 +278,7 @@ def test_precomputed():
         ([1.0, -1.0, 2.0], {}, ">= 0"),
         ([[0.0, np.nan], [1, 1]], {}, "row 0"),
         ([[0.0, 1.0], [1, 1]], {"method": "wrad"}, "method: wanted one of"),
-        ([[0.0, 1.0], [1, 1]], {"metric": "euclid"}, "metric: wanted one of"),
+        ([[0.0, 1.0], [1, 1]], {"metric": "euclidian"}, "metric: wanted one of"),
         ([[0.0, 1.0], [1, 1]], {"method": "ward", "metric": "cityblock"}, "Euclidean"),
         ([[0.0, 0.0], [1, 1]], {"metric": "cosine"}, "the first at row 0"),
         ([[1.0, 1.0], [1, 2]], {"metric": "correlation"}, "the first at row 0"),
@@ -347,11 +297,40 @@ def test_refuses(y, options, message):
         linkage(y, **options)
 
 
+def test_complex_numbers_are_refused():
+    for y in ([1j, 2, 3], [[1j], [2], [3]]):
+        with pytest.raises(TypeError, match="y: wanted real numbers, got dtype complex128"):
+            linkage(y)
+
+
 def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
     monkeypatch.setattr("coterie._memory.available_memory", lambda: 1000.0)
     with pytest.raises(MemoryError, match=r"89,600 bytes.*1,000 available.*float32"):
         linkage(rows(100, 2), "complete")
     linkage(rows(100, 2), "ward")
+    with pytest.raises(MemoryError, match="optimal_ordering"):
+        linkage(rows(100, 2), "ward", optimal_ordering=True)
+
+
+def test_memory_of_many_rows_is_what_they_need(monkeypatch):
+    X = rows(2000, 3)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1e7)
+    linkage(X, "complete", memory="matrix")  # all distances took 32 MB
+    linkage(X, "average", "cityblock")
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 8e6)
+    with pytest.raises(MemoryError, match=r"2,000 clusters are left: wanted 9,076,608 bytes"):
+        linkage(X, "complete")
+    linkage(X, "complete", dtype=np.float32)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 4e6)
+    with pytest.raises(MemoryError, match=r"4,882,304 bytes .* available; method 'single'"):
+        linkage(X, "complete", dtype=np.float32)
+
+
+def test_memory_is_asked_for_again_when_clusters_are_left(monkeypatch):
+    X = rows(4200, 3)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 4e7)
+    with pytest.raises(MemoryError, match=r"2,[0-9]{3} clusters are left: wanted [4-6]"):
+        linkage(X, "average", "correlation", memory="matrix")
 
 
 def test_convenience_names():

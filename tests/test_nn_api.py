@@ -111,6 +111,9 @@ def test_layers_that_do_not_fit():
         Dense(1, activation="swish2")
     with pytest.raises(ValueError, match="rate: wanted a share"):
         nn.Dropout(1.0)
+    for wrong in (4, (2.5, 2), None):
+        with pytest.raises(TypeError, match="target_shape: wanted sizes"):
+            nn.Reshape(wrong)
 
 
 def test_shapes_of_rows():

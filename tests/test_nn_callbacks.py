@@ -126,6 +126,11 @@ def test_a_rate_set_between_epochs_counts_at_once():
     assert history.history["learning_rate"] == [0.05, 0, 0.05]
     assert same_weights(feeder.weights[0], feeder.weights[1])
     assert not same_weights(feeder.weights[1], feeder.weights[2])
+    halving = nn.LearningRateScheduler(lambda epoch: 0.5**epoch)
+    rates = net().fit(X, Y, epochs=3, callbacks=[halving]).history["learning_rate"]
+    assert rates == [1, 0.5, 0.25]
+    with pytest.raises(TypeError, match=r"schedule: wanted a callable, got 0\.1"):
+        nn.LearningRateScheduler(0.1)
     with pytest.raises(TypeError, match="wanted a constant learning rate"):
         net(nn.SGD(nn.ExponentialDecay(0.1, 1, 1))).fit(X, Y, callbacks=[scheduler])
 
@@ -133,32 +138,62 @@ def test_a_rate_set_between_epochs_counts_at_once():
 # ---- others
 
 
+def test_one_fit_of_a_net_at_a_time():
+    model, other, caught = net(), net(), []
+
+    def again(epoch, logs):
+        other.fit(X, Y)
+        with pytest.raises(RuntimeError, match="fit: wanted one fit of a net at a time") as error:
+            model.train_on_batch(X, Y)
+        caught.append(error)
+
+    history = model.fit(X, Y, epochs=2, callbacks=[nn.LambdaCallback(on_epoch_end=again)])
+    plain = net()
+    assert plain.fit(X, Y, epochs=2).history == history.history
+    assert same_weights(model.get_weights(), plain.get_weights())
+    assert len(caught) == 2
+    model.train_on_batch(X, Y)
+    assert model.history is history
+
+
+def test_thresholds_are_numbers():
+    for options in ({"min_delta": "a"}, {"baseline": "a"}):
+        with pytest.raises(TypeError, match="wanted a number, got 'a'"):
+            nn.EarlyStopping(**options)
+    with pytest.raises(ValueError, match="initial_value_threshold: wanted a finite number"):
+        nn.ModelCheckpoint("x", initial_value_threshold=np.nan)
+
+
 def test_hooks_and_their_order():
     seen = []
 
     class Mine(nn.Callback):
-        def on_train_begin(self, logs=None):
+        def on_train_begin(self, logs):
             seen.append(("train begins", self.params["epochs"], self.params["steps"]))
+            assert logs == {}
 
-        def on_epoch_begin(self, epoch, logs=None):
+        def on_epoch_begin(self, epoch, logs):
             seen.append(("begins", epoch))
+            assert logs == {}
 
         def on_epoch_end(self, epoch, logs=None):
             seen.append(("ends", epoch, sorted(logs)))
             self.model.stop_training = epoch == 4
 
-        def on_train_end(self, logs=None):
-            seen.append(("train ends",))
+        def on_train_end(self, logs):
+            seen.append(("train ends", sorted(logs)))
 
-    net().fit(X, Y, epochs=9, initial_epoch=3, callbacks=Mine(), validation_split=0.5)
+    model = net()
+    model.fit(X, Y, epochs=9, initial_epoch=3, callbacks=Mine(), validation_split=0.5)
     logs = ["loss", "val_loss"]
+    assert model.history.params == {"verbose": 0, "epochs": 9, "steps": 1}
     assert seen == [
         ("train begins", 9, 1),
         ("begins", 3),
         ("ends", 3, logs),
         ("begins", 4),
         ("ends", 4, logs),
-        ("train ends",),
+        ("train ends", logs),
     ]
 
 
@@ -203,8 +238,14 @@ def test_what_is_no_callback():
         def on_train_batch_end(self, batch, logs=None):
             pass
 
-    with pytest.raises(ValueError, match="Batchwise has on_train_batch_end, which is never called"):
-        net().fit(X, Y, callbacks=[Batchwise()])
+    class Testing(nn.Callback):
+        def on_test_begin(self, logs=None):
+            pass
+
+    for one, hook in ((Batchwise(), "on_train_batch_end"), (Testing(), "on_test_begin")):
+        message = f"{type(one).__name__} has {hook}, which is never called: .*wanted on_epoch_end"
+        with pytest.raises(ValueError, match=message):
+            net().fit(X, Y, callbacks=[one])
     with pytest.raises(TypeError, match="on_epoch_end: wanted a callable"):
         nn.LambdaCallback(on_epoch_end=3)
 
@@ -233,6 +274,8 @@ def test_checkpoints(tmp_path):
     kept = tmp_path / "kept"
     run(nn.ModelCheckpoint(kept, save_best_only=True, initial_value_threshold=0.5), [3, 1, 2])
     assert not kept.exists()
+    with pytest.raises(ValueError, match=r"filepath: wanted names among .*, got 'val_los'"):
+        run(nn.ModelCheckpoint(tmp_path / "net-{val_los}"), [3])
 
 
 def test_a_divergence_makes_no_callback_restore_or_delete(tmp_path):

@@ -81,3 +81,39 @@ def test_refusals():
         nn.dense_forward(X, W, out=(np.empty((4, 2), np.float32), np.empty((4, 2))))
     with pytest.raises(ValueError, match="dA: wanted 4 x 2 values, got 4 x 3"):
         nn.dense_backward(X, X, W, X, X)
+
+
+def test_out_has_memory_of_its_own():
+    X, W, b = np.ones((4, 3)), np.ones((3, 3)), np.ones(3)
+    Z, A = nn.dense_forward(X, W, b, None)
+    np.testing.assert_array_equal(Z, A)
+    with pytest.raises(ValueError, match="out: wanted memory of its own for Z, got that of X"):
+        nn.dense_forward(X, W, out=(X, A))
+    with pytest.raises(ValueError, match="out: wanted memory of its own for A, got that of Z"):
+        nn.dense_forward(X, W, out=(A, A))
+    with pytest.raises(ValueError, match="out: wanted memory of its own for dX, got that of A"):
+        nn.dense_backward(X, X.copy(), W, Z, A, out=(A, np.empty((3, 3)), b))
+    with pytest.raises(ValueError, match="out: wanted a tuple of 2 arrays, Z, A, got ndarray"):
+        nn.dense_forward(X, W, out=A)
+    with pytest.raises(ValueError, match="out: wanted a tuple of 3 arrays, dX, dW, db, got tuple"):
+        nn.dense_backward(X, X, W, Z, A, out=(Z, A))
+
+
+def test_no_rows():
+    X, W = np.empty((0, 3)), np.ones((3, 2))
+    Z, A = nn.dense_forward(X, W, np.ones(2), "softmax")
+    assert Z.shape == A.shape == (0, 2)
+    dX, dW, db = nn.dense_backward(A, X, W, Z, A, "softmax")
+    assert dX.shape == (0, 3)
+    assert not dW.any()
+    assert not db.any()
+
+
+def test_types_are_named():
+    X, W = np.ones((4, 3)), np.ones((3, 2))
+    with pytest.raises(TypeError, match="b: wanted numbers, got dtype"):
+        nn.dense_forward(X, W, ["a", "b"])
+    with pytest.raises(TypeError, match="alpha: wanted a number, got 'a'"):
+        nn.dense_forward(X, W, activation="elu", alpha="a")
+    with pytest.raises(ValueError, match="alpha: wanted a finite number, got nan"):
+        nn.dense_backward(X[:, :2], X, W, X[:, :2], X[:, :2], "elu", alpha=np.nan)

@@ -122,7 +122,12 @@ def test_types_are_refused():
             ValueError,
             "validation_split: wanted it or validation_data",
         ),
-        ({"class_weight": {0: -1.0}}, ValueError, "class_weight: wanted finite weights"),
+        ({"validation_split": "a"}, TypeError, "validation_split: wanted a number"),
+        ({"validation_split": -0.2}, ValueError, "validation_split: wanted a finite number >= 0"),
+        ({"validation_data": (at(np.inf, 1, 0), LABELS)}, ValueError, "validation x: .* row 1"),
+        ({"class_weight": {0: -1.0}}, ValueError, "class_weight of 0: wanted a finite number >= 0"),
+        ({"class_weight": {"a": 1.0}}, TypeError, "wanted numbers of classes as keys, got 'a'"),
+        ({"class_weight": "balanced"}, TypeError, "class_weight: wanted a dict of class to weight"),
     ],
 )
 def test_options_are_checked(options, error, message):

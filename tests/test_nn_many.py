@@ -57,6 +57,19 @@ def test_fit_many_refuses():
         nn.fit_many([{"model": model, **job}, {"model": model, **job}])
     with pytest.raises(ValueError, match="an optimizer of its own"):
         nn.fit_many([{"model": model, **job}, {"model": other, **job}])
-    with pytest.raises(ValueError, match="'model', 'x' and 'y', got no 'y' in 0"):
-        nn.fit_many([{"model": model, "x": X}])
+    watch = {**job, "callbacks": [nn.EarlyStopping("loss")]}
+    with pytest.raises(ValueError, match="callbacks of their own"):
+        nn.fit_many([{"model": model, **watch}, {"model": net(), **watch}])
+    for wrong, error, message in (
+        ({"model": model, "x": X}, ValueError, r"fits\[0\]: .* got no 'y'"),
+        ({"model": 3, **job}, TypeError, r"fits\[0\]: wanted a Sequential as 'model', got 3"),
+        (
+            {"model": model, "epoch": 3, **job},
+            TypeError,
+            "of Sequential.fit, got 'epoch'",
+        ),
+        (3, TypeError, r"fits\[0\]: wanted a dict of the arguments of a fit, got 3"),
+    ):
+        with pytest.raises(error, match=message):
+            nn.fit_many([wrong])
     assert nn.fit_many([]) == []

@@ -321,6 +321,23 @@ def test_damaged_files_are_refused(tmp_path):
         nn.load_model(tmp_path / "none")
 
 
+class Threes(nn.Initializer):
+    """An initialiser of one's own."""
+
+    def _draw(self, shape, random):
+        return np.full(shape, 3.0)
+
+
+def test_classes_of_ones_own_come_back(tmp_path):
+    linear("sgd", kernel_initializer=Threes()).save(tmp_path / "m")
+    with pytest.raises(ValueError, match=r"is not a whole model file: .* or of custom_objects"):
+        nn.load_model(tmp_path / "m")
+    back = nn.load_model(tmp_path / "m", custom_objects={"Threes": Threes})
+    assert (back.layers[0].kernel == 3).all()
+    assert type(back.layers[0].kernel_initializer) is Threes
+    assert type(Sequential.load(tmp_path / "m", {"Threes": Threes})) is Sequential
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "m.safetensors"
     everything().save(path)

@@ -94,6 +94,19 @@ def test_paths_have_the_same_bits(dtype, metric):
     assert_same(shorter, [part[:, :5] for part in whole])
 
 
+@PRECISIONS
+@pytest.mark.parametrize("panel", [3, 8, 16, 64])
+def test_a_draw_that_misleads(panel, precision):
+    """Thresholds are guessed from one panel in sixteen: here it holds all its neighbours."""
+    X = real(2100, 16, np.float32)
+    drawn = np.arange(len(X)) // panel % 16 == 0
+    X[drawn] = 1 + 0.1 * X[drawn]
+    found = cosine_top_n(X, X.copy(), 10, precision=precision)
+    assert_ranked(found, X, X, 10, "cosine")
+    for n_threads in (1, 3):
+        assert_same(cosine_top_n(X, n=10, precision=precision, n_threads=n_threads), found)
+
+
 # ---- ties, zeros, padding
 
 

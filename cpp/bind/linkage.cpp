@@ -13,6 +13,7 @@ namespace {
 using linkage::Merge;
 using linkage::Method;
 using linkage::Progress;
+using linkage::Room;
 
 Method method_of(const std::string& name) {
   constexpr const char* names[] = {"single",   "complete", "average", "weighted",
@@ -35,6 +36,13 @@ Progress progress_of(const py::object& callback) {
   return [callback](index merges) {
     const py::gil_scoped_acquire gil;
     callback(merges);
+  };
+}
+
+Room room_of(const py::object& room) {
+  return [room](index bytes, index clusters) {
+    const py::gil_scoped_acquire gil;
+    room(bytes, clusters);
   };
 }
 
@@ -73,24 +81,32 @@ void cross(const Array<double>& X, const Array<double>& Y, const std::string& me
   linkage::cross(x, y, m, to, n_threads);
 }
 
-void by_tree(const View<double>& x, PairMetric metric, bool low, double* z, int n_threads,
-             const Progress& progress) {
-  linkage::emit_edges(low ? linkage::spanning_tree_low(x, metric, n_threads, progress)
-                          : linkage::spanning_tree(x, metric, n_threads, progress),
+enum class Way { prim, tree, tiles };
+
+void by_edges(const View<double>& x, PairMetric metric, Way way, double* z, int n_threads,
+              const Progress& progress) {
+  linkage::emit_edges(way == Way::prim ? linkage::spanning_tree(x, metric, n_threads, progress)
+                      : way == Way::tree
+                          ? linkage::spanning_tree_low(x, metric, n_threads, progress)
+                          : linkage::spanning_tree_high(x, metric, n_threads, progress),
                       x.rows, metric == PairMetric::euclidean, z);
 }
 
-// The one way or the other, whatever linkage_points would take.
-void single(const Array<double>& X, const std::string& metric, bool low, Array<double> Z,
-            int n_threads, const py::object& callback) {
+// By Prim's algorithm, a kd-tree or tiles, whatever linkage_points would take.
+void single(const Array<double>& X, const std::string& metric, const std::string& name,
+            Array<double> Z, int n_threads, const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const PairMetric pair = metric_of(metric);
-  if (low && !linkage::low_metric(pair)) refuse("metric", "one that boxes bound", metric);
+  const Way way = name == "tree" ? Way::tree : name == "tiles" ? Way::tiles : Way::prim;
+  if (way == Way::tree && !linkage::low_metric(pair))
+    refuse("metric", "one that boxes bound", metric);
+  if (way == Way::tiles && !linkage::high_metric(pair))
+    refuse("metric", "one that products tell", metric);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
   const py::gil_scoped_release nogil;
-  by_tree(x, pair, low, z, n_threads, progress);
+  by_edges(x, pair, way, z, n_threads, progress);
 }
 
 void points(const Array<double>& X, const std::string& method, const std::string& metric,
@@ -109,7 +125,11 @@ void points(const Array<double>& X, const std::string& method, const std::string
   threads1(n_threads);
   const py::gil_scoped_release nogil;
   if (m == Method::single)
-    by_tree(x, pair, linkage::is_low(x, pair), z, n_threads, progress);
+    by_edges(x, pair,
+             linkage::is_low(x, pair)    ? Way::tree
+             : linkage::is_high(x, pair) ? Way::tiles
+                                         : Way::prim,
+             z, n_threads, progress);
   else if (centers)
     linkage::merge_centers(x, m, n_threads, progress, z);
   else
@@ -117,47 +137,56 @@ void points(const Array<double>& X, const std::string& method, const std::string
                          m == Method::ward, z);
 }
 
-template <class T, class Distances>
-void by_matrix(Distances&& d, Method m, index n, int n_threads, const Progress& progress,
-               double* z) {
-  if (m != Method::centroid && m != Method::median)
-    return linkage::emit_merges(linkage::merge_matrix<T>(d, m, n_threads, progress), n,
-                                on_squares(m), z);
-  if constexpr (std::is_same_v<Distances, linkage::Square<T>>) {
+template <class T>
+void by_matrix(linkage::Square<T> d, Method m, int n_threads, const Progress& progress, double* z) {
+  const index n = d.n;
+  if (m == Method::centroid || m == Method::median)
     linkage::merge_matrix_in_order(d, m, progress, z);
+  else
+    linkage::emit_merges(linkage::merge_matrix(d, m, n_threads, progress), n, on_squares(m), z);
+}
+
+template <class T>
+void by_lines(const linkage::Lines<T>& lines, Method m, const Room& room, int n_threads,
+              const Progress& progress, double* z) {
+  if (m == Method::centroid || m == Method::median) {
+    room(linkage::Square<T>::bytes(lines.n), lines.n);
+    by_matrix(linkage::Square<T>(lines, n_threads), m, n_threads, progress, z);
   } else {
-    linkage::Square<T> square(d, n_threads);
-    linkage::merge_matrix_in_order(square, m, progress, z);
+    linkage::emit_merges(linkage::merge_lines(lines, m, room, n_threads, progress), lines.n,
+                         on_squares(m), z);
   }
+}
+
+template <class T>
+void by_members(const View<double>& x, Method m, PairMetric metric, const Room& room, int n_threads,
+                const Progress& progress, double* z) {
+  const bool root = m == Method::complete && metric == PairMetric::euclidean;
+  room(linkage::members_bytes<T>(x.rows, x.cols), x.rows);
+  linkage::emit_merges(
+      linkage::merge_members<T>(x, m, root ? PairMetric::sqeuclidean : metric, n_threads, progress),
+      x.rows, root, z);
 }
 
 void matrix(const Array<double>& X, const std::string& method, const std::string& metric,
             bool angular, bool single_precision, Array<double> Z, int n_threads,
-            const py::object& callback) {
+            const py::object& room, const py::object& callback) {
   const View<double> x = points_of(X);
   double* z = out2d(Z, "Z", x.rows - 1, 4);
   const Method m = method_of(method);
   const PairMetric pair = metric_of(metric);
+  const Room ask = room_of(room);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
   const py::gil_scoped_release nogil;
   const bool squared = on_squares(m);
-  if (linkage::by_members(x, m, pair) && !angular) {
-    const bool root = m == Method::complete && pair == PairMetric::euclidean;
-    linkage::emit_merges(
-        (single_precision ? linkage::merge_members<float>
-                          : linkage::merge_members<double>)(x, m,
-                                                            root ? PairMetric::sqeuclidean : pair,
-                                                            n_threads, progress),
-        x.rows, root, z);
-    return;
-  }
-  if (single_precision)
-    by_matrix<float>(linkage::Lines<float>(x, pair, angular, squared), m, x.rows, n_threads,
-                     progress, z);
+  if (linkage::by_members(x, m, pair) && !angular)
+    (single_precision ? by_members<float> : by_members<double>)(x, m, pair, ask, n_threads,
+                                                                progress, z);
+  else if (single_precision)
+    by_lines(linkage::Lines<float>(x, pair, angular, squared), m, ask, n_threads, progress, z);
   else
-    by_matrix<double>(linkage::Lines<double>(x, pair, angular, squared), m, x.rows, n_threads,
-                      progress, z);
+    by_lines(linkage::Lines<double>(x, pair, angular, squared), m, ask, n_threads, progress, z);
 }
 
 void condensed(const Array<double>& y, index n, const std::string& method, bool single_precision,
@@ -172,11 +201,9 @@ void condensed(const Array<double>& y, index n, const std::string& method, bool 
     return linkage::emit_edges(linkage::spanning_tree(d, n, progress), n, false, z);
   const bool squared = on_squares(m);
   if (single_precision)
-    by_matrix<float>(linkage::Square<float>(d, n, squared, n_threads), m, n, n_threads, progress,
-                     z);
+    by_matrix(linkage::Square<float>(d, n, squared, n_threads), m, n_threads, progress, z);
   else
-    by_matrix<double>(linkage::Square<double>(d, n, squared, n_threads), m, n, n_threads, progress,
-                      z);
+    by_matrix(linkage::Square<double>(d, n, squared, n_threads), m, n_threads, progress, z);
 }
 
 }  // namespace
@@ -185,12 +212,12 @@ void linkage_(py::module_& m) {
   m.def("pairwise", pairwise, "X"_a.noconvert(), "metric"_a, "out"_a.noconvert(), "n_threads"_a);
   m.def("cross", cross, "X"_a.noconvert(), "Y"_a.noconvert(), "metric"_a, "out"_a.noconvert(),
         "n_threads"_a);
-  m.def("single_linkage", single, "X"_a.noconvert(), "metric"_a, "low"_a, "Z"_a.noconvert(),
+  m.def("single_linkage", single, "X"_a.noconvert(), "metric"_a, "way"_a, "Z"_a.noconvert(),
         "n_threads"_a, "callback"_a);
   m.def("linkage_points", points, "X"_a.noconvert(), "method"_a, "metric"_a, "Z"_a.noconvert(),
         "n_threads"_a, "callback"_a);
   m.def("linkage_matrix", matrix, "X"_a.noconvert(), "method"_a, "metric"_a, "angular"_a,
-        "single_precision"_a, "Z"_a.noconvert(), "n_threads"_a, "callback"_a);
+        "single_precision"_a, "Z"_a.noconvert(), "n_threads"_a, "room"_a, "callback"_a);
   m.def("linkage_condensed", condensed, "y"_a.noconvert(), "n"_a, "method"_a, "single_precision"_a,
         "Z"_a.noconvert(), "n_threads"_a, "callback"_a);
 }

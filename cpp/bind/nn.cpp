@@ -173,7 +173,7 @@ struct Prepared {
     const py::object validation = a[7];
     if (!validation.is_none()) {
       const auto v = validation.cast<py::tuple>();
-      held_out = data_of<T>(net, objective.loss, v[0], v[1], v[2], "X_val", "Y_val");
+      held_out = data_of<T>(net, objective.loss, v[0], v[1], v[2], "validation x", "validation y");
     }
     const index epochs = std::max<index>(0, settings.epochs - settings.initial_epoch);
     const auto columns = static_cast<index>(1 + objective.metrics.size()) * (held_out ? 2 : 1);
@@ -199,7 +199,7 @@ struct Prepared {
 
   void run() {
     check_data(fit->data, "X", "Y");
-    if (held_out) check_data(*held_out, "X_val", "Y_val");
+    if (held_out) check_data(*held_out, "validation x", "validation y");
     outcome = nn::fit(*fit);
   }
 

@@ -78,7 +78,7 @@ const Table& table() {
 }
 
 bool has_byte_dot() {
-  static const bool has = table().top_n->top_n_int8_dot != nullptr && cpu_multiplies_bytes(table().name);
+  static const bool has = table().top_n->bytes_dot.top_n != nullptr && cpu_multiplies_bytes(table().name);
   return has;
 }
 

@@ -4,24 +4,28 @@
 
 namespace coterie {
 
-// A few clusters against many, sixteen of which stand side by side (engine/leaf/near_clusters.hpp).
+// A few clusters against many, sixteen of which stand side by side (engine/leaf/near_clusters.hpp,
+// engine/leaf/cluster_lines.hpp).
 constexpr int kClusterQueries = 16;
-struct NearClustersTask {
-  std::int64_t depth, queries, keep;  // queries <= kClusterQueries
-  std::int64_t members;               // of all queries
-  const double* x;                    // members x depth
-  const float* x_share;               // of each member in the mean of its cluster
-  const std::int32_t* query;          // whose it is
-  const std::int64_t* self;           // of each query: the slot that does not count
-  const std::int64_t* self_group;     // and the group where that stands
-  std::int64_t groups, tall;   // group g >= tall: sixteen parts of one cluster, in lane 0's slot
-  const std::int64_t* height;  // of each group: panels of depth x 16
+struct ClusterTask {
+  std::int64_t depth, queries;  // queries <= kClusterQueries
+  std::int64_t members;         // of all queries
+  const double* x;              // members x depth
+  const float* x_share;         // of each member in the mean of its cluster
+  const std::int32_t* query;    // whose it is
+  std::int64_t groups, tall;    // group g >= tall: sixteen parts of one cluster, in lane 0's slot
+  const std::int64_t* height;   // of each group: panels of depth x 16
   const double* panels;
-  const float* share;         // 16 a panel; zero where there is no member
-  const std::int64_t* slots;  // 16 a group, -1 where there is no cluster
-  float* distance;                    // queries x keep, ascending
-  std::int64_t* nearest;              // queries x keep: slots, -1 where there is none
-  float* beyond;                      // of each query: what is not listed is at least that far
+  const float* share;  // 16 a panel; zero where there is no member
+};
+struct NearClustersTask : ClusterTask {
+  std::int64_t keep;
+  const std::int64_t* self;        // of each query: the slot that does not count
+  const std::int64_t* self_group;  // and the group where that stands
+  const std::int64_t* slots;       // 16 a group, -1 where there is no cluster
+  float* distance;                 // queries x keep, ascending
+  std::int64_t* nearest;           // queries x keep: slots, -1 where there is none
+  float* beyond;                   // of each query: what is not listed is at least that far
 };
 
 // The distance of two clusters from those of their members.
@@ -36,8 +40,8 @@ enum class ClusterMetric {
 };
 constexpr int kClusterMetrics = 7;
 
-// A few points against many (engine/leaf/near_means.hpp).
-struct NearMeansTask {
+// A few points against many (engine/leaf/near_points.hpp).
+struct NearPointsTask {
   std::int64_t depth, queries, keep, count;  // queries <= kClusterQueries; count of the many
   const float* x;                            // queries x depth
   const std::int64_t* self;                  // of each query: the point that does not count
@@ -45,11 +49,17 @@ struct NearMeansTask {
   float* distance;                           // the rest as above
   std::int64_t* nearest;
   float* beyond;
+  float from = 1;                            // distances are this less products
+  const std::int32_t* part = nullptr;        // of each of the many: those of the query's own part
+  const std::int32_t* own = nullptr;         // do not count; no parts: all others do
 };
+
+enum class PointMetric { product, square };
 
 struct LinkageTable {
   void (*near_clusters[kClusterMetrics])(const NearClustersTask&);
-  void (*near_means)(const NearMeansTask&);
+  void (*cluster_lines[kClusterMetrics])(const ClusterTask&, double* out);
+  void (*near_points[2])(const NearPointsTask&);  // by PointMetric
 };
 
 }  // namespace coterie

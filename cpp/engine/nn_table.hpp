@@ -169,6 +169,15 @@ struct NoiseTask {
   std::int64_t out_ld;
 };
 
+// One line, as engine/leaf/norm.hpp has it.
+template <class T>
+struct LineTask {
+  std::int64_t rows, lanes;
+  const T* x;
+  T* out;  // gradients: in and out
+  T center, factor, shift, slope;
+};
+
 template <class T>
 struct Kernels {
   std::int64_t width;
@@ -184,6 +193,12 @@ struct Kernels {
   void (*reduce)(const UpdateTask<T>&, T* out);  // g alone, without clip and scale
   void (*dropout)(const NoiseTask<T>&);
   void (*noise)(const NoiseTask<T>&);
+  void (*moments)(const LineTask<T>&, double* out);
+  void (*normalize)(const LineTask<T>&);
+  void (*norm_sums)(const LineTask<T>&, double* out);
+  void (*norm_gradient)(const LineTask<T>&);
+  void (*sizes)(const LineTask<T>&, double* out);
+  void (*penalize)(const LineTask<T>&);
 };
 
 struct Table {

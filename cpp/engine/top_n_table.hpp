@@ -12,7 +12,7 @@ struct Candidate {
 // The lists of some queries, or of some items: a score that reaches a list's threshold is appended
 // to it.
 struct CandidateLists {
-  const float* thresholds;  // whole tiles; +infinity where there is no list
+  const float* thresholds;  // whole tiles, and MR more; +infinity where there is no list
   Candidate* lists;         // lines of `capacity`
   std::int64_t capacity;
   std::int32_t* counts;
@@ -44,8 +44,13 @@ struct TopNInt8Task {
   std::int64_t n_items;
   CandidateLists of_queries;
   const std::int32_t* start;                          // of the queries: -128 times the sum of b_i
-  const float *query_scale, *query_norm;              // whole tiles
+  const float *query_scale, *query_norm;              // whole tiles, and MR more can be read
   const float *item_scale, *item_radius, *item_bias;  // MR
+  bool flat;  // the biases are 0, but for -FLT_MAX where an item is excluded
+  // top_n_int8_both (flat), where the queries are items too:
+  CandidateLists of_items;
+  std::uint32_t first_query;
+  const float *query_radius, *item_norm;  // whole tiles; MR
 };
 
 // A few queries against at most MR rows that lie in C order: score = scale_r <x_r, q> + bias_r.
@@ -76,6 +81,11 @@ struct TopNKernels {
   void (*top_n_rows)(const TopNRowsTask<T>&);
 };
 
+struct ByteKernels {
+  void (*top_n)(const TopNInt8Task&, float* peaks);  // null: collect
+  void (*top_n_both)(const TopNInt8Task&);
+};
+
 struct TopNTable {
   TopNKernels<float> f32;
   TopNKernels<double> f64;
@@ -90,9 +100,10 @@ struct TopNTable {
   // a|^2, rounded. Beyond depth, up to a multiple of 4, anything may be written.
   void (*quantise)(const float* x, std::int64_t depth, std::int64_t step, int offset,
                    std::uint8_t* out, float* t, float* squares);
-  void (*top_n_int8)(const TopNInt8Task&, float* peaks);  // null: collect
-  void (*top_n_int8_dot)(const TopNInt8Task&,
-                         float* peaks);  // with the CPU's byte dot product; null: this ISA has none
+  // The n-th largest of v[0, count), exact. v is overwritten, to a multiple of 16 values.
+  float (*nth_largest)(float* v, std::int64_t count, std::int64_t n);
+  ByteKernels bytes, bytes_dot;  // the latter with the CPU's byte dot product, null where an ISA
+                                 // has none
 };
 
 }  // namespace coterie

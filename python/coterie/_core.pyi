@@ -225,7 +225,7 @@ def pairwise(
 def single_linkage(
     X: NDArray[np.float64],
     metric: str,
-    low: bool,
+    way: str,
     Z: NDArray[np.float64],
     n_threads: int,
     callback: Callable[[int], object] | None,
@@ -246,6 +246,7 @@ def linkage_matrix(
     single_precision: bool,
     Z: NDArray[np.float64],
     n_threads: int,
+    room: Callable[[int, int], object],
     callback: Callable[[int], object] | None,
 ) -> None: ...
 def linkage_condensed(

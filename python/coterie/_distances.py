@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from coterie._core import Floats
 
+Float = TypeVar("Float", np.float32, np.float64)
 Metric: TypeAlias = str | Callable[..., Any]
 
 # scikit-learn's names for SciPy's metrics
@@ -32,9 +33,10 @@ def check_directions(X: Floats) -> None:
     """Refuse rows of zeros, which have no cosine with any other."""
     zero = ~X.any(axis=1)
     if zero.any():
+        n = np.count_nonzero(zero)
         raise ValueError(
             "X: wanted rows with a direction for metrics like 'cosine' ('correlation': rows that "
-            f"vary), got {np.count_nonzero(zero)} zero vectors, the first at row "
+            f"vary), got {n} zero vector{'' if n == 1 else 's'}, the first at row "
             f"{int(zero.argmax())}"
         )
 
@@ -74,6 +76,16 @@ def paired(
         out[part] = np.sqrt(squares) if name == "euclidean" else squares
     if name == "cosine":
         out /= 2  # |u - v|^2 = 2 (1 - cos) for unit rows, without the cancellation
+    return out
+
+
+def above_diagonal(square: NDArray[Float]) -> NDArray[Float]:
+    """Return the condensed distances of a square matrix: what is above its diagonal, by rows."""
+    n, at = len(square), 0
+    out = np.empty(n * (n - 1) // 2, dtype=square.dtype)
+    for i in range(n - 1):
+        out[at : at + n - 1 - i] = square[i, i + 1 :]
+        at += n - 1 - i
     return out
 
 

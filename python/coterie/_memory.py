@@ -12,6 +12,8 @@ CONTROLS = {  # cgroup version: root, limit, in use, the part of this that is gi
     1: ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
 
+UNLIMITED = 2**62  # version 1 says so by a number
+
 
 def available_memory() -> float:
     """Return the bytes this process may still use, or infinity where the system does not say.
@@ -19,15 +21,14 @@ def available_memory() -> float:
     The least of: what the system can hand out without swapping, what the limits of the process's
     control groups leave, what its limit of address space leaves.
     """
-    free = re.search(r"^MemAvailable:\s+(\d+) kB", _text(PROC / "meminfo"), re.M)
+    free = re.search(r"^MemAvailable:\s+(\d+) kB", _text(f"{PROC}/meminfo"), re.M)
     bounds = [1024.0 * int(free[1])] if free else []
-    for line in _text(PROC / "self/cgroup").splitlines():
+    for line in _text(f"{PROC}/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers or "memory" in controllers.split(","):
             bounds += _left_in_cgroups(path, 1 if controllers else 2)
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    used = _text(PROC / "self/statm").split()
-    if limit != resource.RLIM_INFINITY and used:
+    if limit != resource.RLIM_INFINITY and (used := _text(f"{PROC}/self/statm").split()):
         bounds.append(float(limit - int(used[0]) * resource.getpagesize()))
     return max(0.0, min(bounds, default=float("inf")))
 
@@ -44,18 +45,29 @@ def require_memory(n_bytes: int, what: str, advice: str) -> None:
 def _left_in_cgroups(path: str, version: int) -> list[float]:
     """Return what the limits of a control group and of those above it leave."""
     root, limit, used, cached = CONTROLS[version]
-    folder, left = CGROUP / root / path.strip("/"), []
-    while folder.is_relative_to(CGROUP):
-        bounds = [_text(folder / name).strip() for name in (limit, used)]
-        if all(bound.isdigit() for bound in bounds):  # 'max' is no limit
-            spare = re.search(rf"^{cached} (\d+)$", _text(folder / "memory.stat"), re.M)
-            left.append(float(int(bounds[0]) - int(bounds[1]) + int(spare[1] if spare else 0)))
-        folder = folder.parent
+    parts = [part for part in f"{root}{path}".split("/") if part]
+    left = []
+    for end in range(len(parts), -1, -1):
+        folder = "/".join([str(CGROUP), *parts[:end]])
+        most = _number(f"{folder}/{limit}")
+        if most is None or most >= UNLIMITED:
+            continue
+        now = _number(f"{folder}/{used}")
+        if now is not None:
+            spare = re.search(rf"^{cached} (\d+)$", _text(f"{folder}/memory.stat"), re.M)
+            left.append(float(most - now + int(spare[1] if spare else 0)))
     return left
 
 
-def _text(path: Path) -> str:
+def _number(path: str) -> int | None:
+    text = _text(path).strip()
+    return int(text) if text.isdigit() else None  # 'max' is no limit
+
+
+def _text(path: str) -> str:
+    # Plain names and unbuffered files: small data should not wait for this.
     try:
-        return path.read_text(encoding="ascii", errors="replace")
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode("ascii", "replace")
     except OSError:
         return ""

@@ -29,6 +29,8 @@ from coterie.nn._errors import DivergenceError
 from coterie.nn.optimizers import SGD, Adam, Optimizer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
     from coterie._seeding import Random
@@ -46,6 +48,7 @@ class Perceptron(Weights):
     best_validation_score_: float | None
 
     _stratified: ClassVar[bool] = False
+    _watch: Callable[[int, float], object] | None = None  # told (epochs, loss) after every epoch
     _optimizer: Optimizer
     _epochs: int
     _no_gain: int

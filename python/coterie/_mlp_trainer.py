@@ -82,6 +82,8 @@ class Trainer:
         model.loss_curve_.append(model.loss_)
         if model.verbose:
             print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}", flush=True)
+        if model._watch is not None:
+            model._watch(model.n_iter_, model.loss_)
         self._judge()
         optimizer, kind = model._optimizer, model.learning_rate
         if model.solver == "sgd" and kind == "invscaling":

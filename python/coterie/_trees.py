@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from coterie._constrained import constrained_tree
-from coterie._distances import check_directions, metric_name
+from coterie._distances import above_diagonal, check_directions, metric_name
 from coterie._validate import check_rows
 
 if TYPE_CHECKING:
@@ -61,17 +61,6 @@ def tree(
                 f"got shape {y.shape}"
             )
     if name in ("", "precomputed"):
-        y, name = _condensed(y), "euclidean"
+        y, name = above_diagonal(y), "euclidean"
     Z = linkage_matrix(y, linkage, name, n_threads=n_threads)
     return Z[:, :2].astype(np.intp), Z[:, 2].copy(), 1
-
-
-def _condensed(square: Floats) -> Floats:
-    """Return what stands above the diagonal, row by row."""
-    n = len(square)
-    out: Floats = np.empty(n * (n - 1) // 2, dtype=square.dtype)
-    at = 0
-    for i in range(n - 1):
-        out[at : at + n - 1 - i] = square[i, i + 1 :]
-        at += n - 1 - i
-    return out

@@ -7,6 +7,7 @@ rows are finite in the pass it makes anyway. Nothing in this module writes to an
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -53,6 +54,15 @@ def check_real(value: object, name: str) -> float:
     if not 0 <= number < math.inf:
         raise ValueError(f"{name}: wanted a finite number >= 0, got {value!r}")
     return number
+
+
+def check_number(value: object, name: str) -> float:
+    """Return `value` as a finite float of either sign."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: wanted a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: wanted a finite number, got {value!r}")
+    return float(value)
 
 
 def check_option(value: object, name: str, options: tuple[str, ...], hint: str = "") -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from coterie import _core
+from coterie._clusters import Clusters
 from coterie._estimator import Estimator
 from coterie._memory import require_memory
 from coterie._mixture import dense
@@ -36,7 +37,6 @@ METRICS = (
     "jaccard",
     "precomputed",
 )
-BLOCK = (64, 512)  # rows at a time in predict, at least and at most
 
 
 class Diana(Estimator):
@@ -235,22 +235,10 @@ class Diana(Estimator):
         rows = cast("Floats", self._fitted_rows(X))
         threads = check_threads(self.n_threads)
         _core.moments(rows, None, threads)  # refuses what is not finite
-        order = np.argsort(self.labels_, kind="stable")
-        sizes, out = np.bincount(self.labels_), np.empty(len(rows), dtype=np.intp)
-        step = min(max(len(rows), BLOCK[0]), BLOCK[1])
-        for begin in range(0, len(rows), step):
-            some = rows[begin : begin + step]
-            sums = np.zeros((len(some), len(sizes)))
-            for at in range(0, len(order), step):
-                members = order[at : at + step]
-                if self._rows is None:
-                    apart = some[:, members].astype(np.float64, copy=False)
-                else:
-                    apart = _between(some, self._rows[members], self.metric, threads)
-                labels, first = np.unique(self.labels_[members], return_index=True)
-                sums[:, labels] += np.add.reduceat(apart, first, axis=1)
-            out[begin : begin + step] = (sums / sizes).argmin(axis=1)
-        return out
+        clusters = Clusters(
+            self._rows, self.labels_, np.ones(len(self.labels_)), "average", self.metric
+        )
+        return clusters.nearest(rows, threads)
 
     def plot_dendrogram(self, **options: Any) -> dict[str, Any]:
         """Draw the tree: `coterie.hierarchy.dendrogram` of `linkage_matrix_`.
@@ -320,20 +308,6 @@ def _distances(rows: Floats, metric: str, n_threads: int) -> NDArray[np.float64]
     )
     distances: NDArray[np.float64] = pdist(rows, metric, n_threads=n_threads)
     return distances
-
-
-def _between(X: Floats, Y: Floats, metric: str, n_threads: int) -> NDArray[np.float64]:
-    """Return the distances between the rows of X and those of Y, shape (len(X), len(Y)).
-
-    They are picked from those between all rows of both, which for blocks of one size are four
-    times as many: so the metrics are those of fit to the letter.
-    """
-    a, m = len(X), len(X) + len(Y)
-    together = pdist(np.concatenate((X, Y)), metric, n_threads=n_threads)
-    i = np.arange(a)
-    first = m * i - i * (i + 1) // 2 + a - i - 1  # the place of d(i, first row of Y)
-    apart: NDArray[np.float64] = together[first[:, None] + np.arange(m - a)]
-    return apart
 
 
 def _labels(order: NDArray[np.int64], cuts: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -155,9 +155,25 @@ def test_refusals(run, two, tmp_path, monkeypatch, argv, words):
     assert [p.name for p in tmp_path.iterdir()] == ["two.csv"]
 
 
-def test_outputs_must_not_replace_the_input(run, blobs):
+def test_outputs_must_not_replace_the_input(run, blobs, two):
+    before = blobs.read_bytes()
     refused(linkage(run, blobs, "--z", blobs), "--z", "would replace the input")
-    assert linkage(run, blobs, "--cut", 2, "--out", blobs)[0] == 0
+    refused(linkage(run, blobs, "--cut", 2, "--out", blobs), "--out", "would replace the input")
+    assert blobs.read_bytes() == before
+    rows = two.read_text().splitlines()
+    assert linkage(run, two, "--cut", 2, "--out", two)[0] == 0  # a table gains a column
+    assert [line.rsplit(",", 1)[0] for line in two.read_text().splitlines()] == rows
+
+
+def test_numbers_agree_with_their_nouns(run, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n1,2\n,3\n4,5\n")
+    refused(linkage(run, path), "1 of 3 rows has missing values (x 1), first at line 3")
+    path.write_text("x,y\n1,2\n,3\n4,\n")
+    refused(linkage(run, path), "2 of 3 rows have missing values (x 1, y 1), first at line 3")
+    path.write_text("x,y\n0,0\n1,2\n")
+    options = ("--method", "average", "--metric", "cosine", "--scale", "none")
+    refused(linkage(run, path, *options), "got 1 zero vector, the first at row 0")
 
 
 def test_one_row_is_no_tree(run, tmp_path):

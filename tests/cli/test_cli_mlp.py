@@ -135,6 +135,52 @@ def test_the_model_is_the_estimators(run, tmp_path):
     assert got["loss"] == model.loss_
 
 
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+def test_scaling_sees_the_rows_trained_on_alone(run, tmp_path, scale):
+    from coterie._mlp_targets import split_rows
+
+    X = np.random.default_rng(1).normal(size=(40, 2))
+    y = np.arange(40) % 2
+    train, held = split_rows(40, 10, np.random.RandomState(0), y)
+    options = ("--target", "column3", "--scale", scale, "--max-iter", 3)
+    got = []
+    for far in (1.0, 1e6):  # what is held out may be anywhere
+        X[held] *= far
+        np.save(tmp_path / "x.npy", np.column_stack([X, y]))
+        got.append(report(run, tmp_path / "x.npy", *options))
+    low, span = X[train].min(axis=0), np.ptp(X[train], axis=0)
+    if scale == "standard":
+        low, span = X[train].mean(axis=0), X[train].std(axis=0)
+    for one in got:
+        for name, wanted in (("shift", low), ("divide", span)):
+            told = [feature[name] for feature in one["scaling"]]
+            np.testing.assert_allclose(told, wanted, rtol=1e-12, atol=1e-15)
+        assert one["loss"] == got[0]["loss"]
+
+
+def test_progress_tells_epochs(run, text, monkeypatch):
+    seen = []
+
+    class Watched:
+        live = True
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def show(self, line):
+            seen.append(line)
+
+    monkeypatch.setattr("coterie.cli.mlp.Progress", Watched)
+    got = report(run, text, "--target", "kind", "--max-iter", 5)
+    epochs = [line for line in seen if line.startswith("training, epoch")]
+    assert len(epochs) == got["n_iter"] == 5
+    assert epochs[-1] == f"training, epoch 5 of at most 5, loss {got['loss']:.6g}"
+    assert "training on 60 rows" in seen
+
+
 def test_the_seed_decides_and_threads_do_not(run, text):
     seeds = [(1,), (1, "--threads", 1), (1, "--threads", 2), (2,)]
     got = [report(run, text, "--target", "kind", "--max-iter", 5, "--seed", *s) for s in seeds]

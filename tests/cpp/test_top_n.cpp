@@ -2,10 +2,12 @@
 // pages.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 
 #include "../../cpp/algo/top_n/items.hpp"
+#include "../../cpp/engine/rounding.hpp"
 #include "data.hpp"
 
 namespace tests {
@@ -93,24 +95,45 @@ TEST(top_n, self_join_is_a_search) {
   const std::vector<float> copy(x.memory.data(), x.memory.data() + rows * depth);
   const View<float> view{x.memory.data(), rows, depth, depth},
       other{copy.data(), rows, depth, depth};
-  const top_n::Items<float> items(view, Metric::cosine, top_n::Keep::nothing, 2);
-  for (const bool exclude_self : {false, true}) {
-    Found<float> joined(rows, n), searched(rows, n);
-    top_n::Options options;
-    options.n = n;
-    options.threshold = -kInfinity;
-    options.exclude_self = exclude_self;
-    options.n_threads = 2;
-    top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
-    top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
-    for (index e = 0; e < rows * n; ++e) {
-      CHECK_EQUAL(joined.items[e], searched.items[e]);
-      CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+  for (const auto keep : {top_n::Keep::nothing, top_n::Keep::bytes})
+    for (const bool exclude_self : {false, true}) {
+      About about("keep ", int(keep), " exclude_self ", exclude_self);
+      const top_n::Items<float> items(view, Metric::cosine, keep, 2);
+      Found<float> joined(rows, n), searched(rows, n);
+      top_n::Options options;
+      options.n = n;
+      options.threshold = -kInfinity;
+      options.exclude_self = exclude_self;
+      options.n_threads = 2;
+      top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
+      top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
+      for (index e = 0; e < rows * n; ++e) {
+        CHECK_EQUAL(joined.items[e], searched.items[e]);
+        CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+      }
+    }
+}
+
+TEST(top_n, nth_largest) {
+  const auto& table = *isa::table().top_n;
+  for (index count : {1, 2, 7, 15, 16, 17, 48, 333}) {
+    const index room = round_up(count, 16);
+    const Rows<float> some(1, count, count, Edge::end, 5, 20);
+    std::vector<float> sorted;
+    for (index i = 0; i < count; ++i)
+      sorted.push_back(i % 9 == 4 ? -3e38f : some.get(0, i) * 0.37f);
+    const std::vector<float> as_drawn = sorted;
+    std::sort(sorted.begin(), sorted.end(), std::greater<float>());
+    for (index n = 1; n <= count; n += 1 + n / 3) {
+      About about("the ", n, "-th of ", count);
+      Guarded<float> values(room, Edge::end);
+      std::copy(as_drawn.begin(), as_drawn.end(), values.data());
+      CHECK_EQUAL(table.nth_largest(values.data(), count, n),
+                  sorted[static_cast<std::size_t>(n - 1)]);
     }
   }
 }
 
-// x ~ t a, and what is left over is what is said.
 TEST(top_n, rows_to_bytes) {
   for (const Edge edge : kEdges)
     for (const index depth : {1, 3, 4, 15, 16, 17, 100}) {

@@ -35,6 +35,7 @@ class Clusters {
   index count() const { return points_.count; }
   index depth() const { return points_.depth; }
   index id(index slot) const { return ids_[slot]; }
+  index size(index slot) const { return static_cast<index>(sizes_[slot]); }
   double term(index slot) const { return terms_[slot]; }
   const double* terms() const { return terms_.data(); }
   const double* mean(index slot) const { return means_.data() + slot * depth(); }
@@ -81,6 +82,9 @@ class Clusters {
     const double share = halves_ ? 0.5 : sizes_[i] / (sizes_[i] + sizes_[j]);
     return share * bound_i + (1 - share) * bound_j;
   }
+
+  // What has a part that is `a` or farther, and another that is b, is that far.
+  double beyond_parts(double a, double b) const { return std::min(a, b); }
 
   // Slot j becomes the union of i and j.
   void join(index i, index j) {

@@ -1,7 +1,7 @@
 // Agglomerative linkage: n - 1 merges, each of the two clusters that are nearest by
 // (distance, smaller id, larger id).
 //
-//   single     least distance of two points           Prim over points or distances, O(n) memory
+//   single     least distance of two points           Prim or Boruvka from points, O(n d)
 //   complete   greatest                               from members, then a square matrix of few
 //   average    mean                                   likewise, or O(n d) by a closed form
 //   weighted   mean of the two children's             likewise
@@ -33,6 +33,9 @@ struct Merge {
 };
 
 using Progress = std::function<void(index merges)>;  // called now and then; may throw
+// Asked before a matrix of distances of so many clusters is allocated; throws where it does not
+// fit.
+using Room = std::function<void(index bytes, index clusters)>;
 
 // Condensed distances: out[n * i - i * (i + 1) / 2 + j - i - 1] for i < j. Rows of unit length for
 // cosine.
@@ -57,6 +60,10 @@ bool by_members(const View<double>& x, Method method, PairMetric metric);
 template <class T>
 std::vector<Merge> merge_members(const View<double>& x, Method method, PairMetric metric,
                                  int n_threads, const Progress& progress);
+// How many are left at most, where rounds merge enough of them; and the bytes all that takes.
+constexpr index members_left(index n) { return n / 8 > 1024 ? n / 8 : 1024; }
+template <class T>
+index members_bytes(index n, index depth);
 // centroid, median: z complete.
 void merge_centers(const View<double>& x, Method method, int n_threads, const Progress& progress,
                    double* z);
@@ -64,10 +71,15 @@ void merge_centers(const View<double>& x, Method method, int n_threads, const Pr
 // By a square matrix of T (square.hpp): of lines of distances, or given whole and taken over; ward,
 // centroid and median on their squares. Reducible methods return merges, the others fill z.
 template <class T>
+class Lines;
+template <class T>
 class Square;
-template <class T, class Distances>
-std::vector<Merge> merge_matrix(Distances& distances, Method method, int n_threads,
+template <class T>
+std::vector<Merge> merge_matrix(Square<T>& distances, Method method, int n_threads,
                                 const Progress& progress);
+template <class T>
+std::vector<Merge> merge_lines(const Lines<T>& lines, Method method, const Room& room,
+                               int n_threads, const Progress& progress);
 // From clusters: what was merged before, what they go by and their sizes, ids ascending.
 struct Start {
   std::vector<Merge> merges;

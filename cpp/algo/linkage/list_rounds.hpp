@@ -3,9 +3,9 @@
 // Slots are in the order of ids, so the nearest of lowest slot is the nearest by key. After a round
 // only new clusters and those whose neighbour merged need a neighbour again. Most find it in a
 // list: whatever is not in a cluster's list was at `beyond` or farther when the list was made, and
-// merging brings nothing nearer; so the least of the list's clusters, measured anew, is the nearest
-// of all if it is nearer than that. A new cluster inherits both lists. The others search all
-// points.
+// merging brings nothing nearer; so the least of the list's clusters is the nearest of all if it is
+// nearer than that. Each of those has a bound of its own, and most need not be measured. A new
+// cluster inherits both lists. The others search all points.
 //
 // What clusters are is Clusters' affair: distances(slot, slots, count, out) are exact and the same
 // from either side; search(slots, threads, found) calls found(slot, Found) for each.
@@ -30,39 +30,51 @@ struct Found {
   index nearest;        // -1: none is at a finite distance
   const index* listed;  // the nearest ones
   index count;
-  double beyond;  // of what is not listed
+  double beyond;          // of what is not listed
+  double bound[kListed];  // of what is: at least that far
 };
+
+// Of those slots, by key.
+template <class Clusters>
+void measure(const Clusters& clusters, index i, const index* slots, index count, Found& found) {
+  double d[kListed];
+  clusters.distances(i, slots, count, d);
+  for (index c = 0; c < count; ++c)
+    if (d[c] < found.distance || (d[c] == found.distance && slots[c] < found.nearest))
+      found.distance = d[c], found.nearest = slots[c];
+}
 
 // The nearest of slot i by what a filter lists: `keep` distances, ascending, and whose they are
 // (-1: nobody's), each within error times itself and `lost` of what is meant. What may be the
-// nearest is measured.
+// nearest is measured. False where one that is not listed may be it.
 template <class Clusters>
-Found decide(const Clusters& clusters, index i, const float* filtered, const index* listed,
-             index keep, float beyond, double error, double lost) {
+bool decide_listed(const Clusters& clusters, index i, const float* filtered, const index* listed,
+                   index keep, float beyond, double error, double lost, Found& found) {
   constexpr double far = std::numeric_limits<double>::infinity();
   const auto least = [&](float v) { return (double(v) - lost) / (1 + error); };
   const index all = std::find(listed, listed + keep, -1) - listed;
-  Found found{far, -1, listed, all, least(beyond)};
-  const auto measure = [&](const index* slots, index n) {
-    double d[kListed];
-    clusters.distances(i, slots, n, d);
-    for (index c = 0; c < n; ++c)
-      if (d[c] < found.distance || (d[c] == found.distance && slots[c] < found.nearest))
-        found.distance = d[c], found.nearest = slots[c];
-  };
+  found.distance = far, found.nearest = -1;
+  found.listed = listed, found.count = all, found.beyond = least(beyond);
+  for (index e = 0; e < all; ++e) found.bound[e] = least(filtered[e]);
   const double most = all > 0 ? (double(filtered[0]) + lost) / (1 - error) : far;
+  if (!(found.beyond > most)) return false;
   index n = 0;
-  while (n < all && least(filtered[n]) <= most) ++n;
-  if (found.beyond > most) {
-    measure(listed, n);
-    return found;
-  }
+  while (n < all && found.bound[n] <= most) ++n;
+  measure(clusters, i, listed, n, found);
+  return true;
+}
+
+// The same; where the list does not tell, all are measured.
+template <class Clusters>
+Found decide(const Clusters& clusters, index i, const float* filtered, const index* listed,
+             index keep, float beyond, double error, double lost) {
+  Found found;
+  if (decide_listed(clusters, i, filtered, listed, keep, beyond, error, lost, found)) return found;
   for (index first = 0; first < clusters.count(); first += kListed) {
-    index slots[kListed];
-    n = 0;
+    index slots[kListed], n = 0;
     for (index s = first; s < std::min(clusters.count(), first + kListed); ++s)
       if (s != i) slots[n++] = s;
-    measure(slots, n);
+    measure(clusters, i, slots, n, found);
   }
   return found;
 }
@@ -80,6 +92,7 @@ class ListRounds {
         beyond_(clusters.count(), -kFar),
         listed_(checked_product(clusters.count(), 2 * keep)),
         lists_(clusters.count(), 0),
+        places_(clusters.count(), 0),
         target_(clusters.count(), -1) {
     merges_.reserve(static_cast<std::size_t>(clusters.count() - 1));
   }
@@ -104,6 +117,12 @@ class ListRounds {
 
  private:
   static constexpr double kFar = std::numeric_limits<double>::infinity();
+  struct Listed {
+    std::int32_t id, size;  // of the cluster when it was measured; size 0: it was not
+    double bound;           // its distance then; or what it is at least
+  };
+  Listed* list(index slot) { return listed_.data() + clusters_.id(slot) * 2 * keep_; }
+  std::uint8_t& length(index slot) { return lists_[clusters_.id(slot)]; }
 
   std::vector<index> every_slot() const {
     std::vector<index> all(clusters_.count());
@@ -118,8 +137,10 @@ class ListRounds {
         threads::worth(double(all) * double(clusters_.depth()) * double(keep_), n_threads_);
     std::vector<char> found(stale.size());
     threads::parallel_blocks((all + block - 1) / block, team, [&](index b, int) {
+      thread_local std::vector<std::int32_t> places;
+      if (static_cast<index>(places.size()) < clusters_.count()) places.resize(clusters_.count());
       for (index s = b * block; s < std::min(all, (b + 1) * block); ++s)
-        found[s] = find_in_list(stale[s]);
+        found[s] = find_in_list(stale[s], places.data());
     });
     std::vector<index> others;
     for (index s = 0; s < all; ++s)
@@ -133,32 +154,80 @@ class ListRounds {
     }
   }
 
-  // The nearest by the list, if it can be told.
-  bool find_in_list(index i) {
-    index slots[kListed], count = 0;
-    double distance[kListed];
-    std::int32_t* listed = listed_.data() + i * 2 * keep_;
-    for (index e = 0; e < lists_[i]; ++e) {
-      const index slot = clusters_.slot_of(listed[e]);
-      if (slot != i && std::find(slots, slots + count, slot) == slots + count)
-        slots[count++] = slot;
-    }
+  // The nearest by the list, if it can be told. places: of slots, anything.
+  bool find_in_list(index i, std::int32_t* places) {
+    Listed* listed = list(i);
+    index slots[kListed];
+    const index count = bring_up_to_date(i, listed, slots, places);
+    length(i) = static_cast<std::uint8_t>(count);
     if (count == 0) return false;
-    clusters_.distances(i, slots, count, distance);
-    index least = 0;
-    for (index c = 1; c < count; ++c)
-      if (std::tie(distance[c], slots[c]) < std::tie(distance[least], slots[least])) least = c;
-    if (!(distance[least] < clusters_.surely(i, beyond_[i]))) return false;
-    near_[i] = slots[least];
-    distance_[i] = distance[least];
-    for (; count > keep_; --count) {  // drop the farthest
-      const index c = std::max_element(distance, distance + count) - distance;
-      beyond_[i] = std::min(beyond_[i], distance[c]);
-      distance[c] = distance[count - 1], slots[c] = slots[count - 1];
+    index least = 0, first = -1;
+    for (index c = 0; c < count; ++c) {
+      if (listed[c].bound < listed[least].bound) least = c;
+      if (listed[c].size > 0 && (first < 0 || nearer(listed, slots, c, first))) first = c;
     }
-    lists_[i] = static_cast<std::uint8_t>(count);
-    for (index e = 0; e < count; ++e) listed[e] = static_cast<std::int32_t>(clusters_.id(slots[e]));
+    if (listed[least].size == 0) {
+      measure(i, listed, slots, &least, 1);
+      if (first < 0 || nearer(listed, slots, least, first)) first = least;
+    }
+    index may[kListed], n = 0;
+    for (index c = 0; c < count; ++c) {
+      may[n] = c;
+      n += listed[c].size == 0 && clusters_.surely(i, listed[c].bound) <= listed[first].bound;
+    }
+    measure(i, listed, slots, may, n);
+    for (index m = 0; m < n; ++m)
+      if (nearer(listed, slots, may[m], first)) first = may[m];
+    if (!(listed[first].bound < clusters_.surely(i, beyond_[i]))) return false;
+    near_[i] = slots[first];
+    distance_[i] = listed[first].bound;
+    shorten(i, listed, count);
     return true;
+  }
+  static bool nearer(const Listed* listed, const index* slots, index a, index b) {
+    return std::tie(listed[a].bound, slots[a]) < std::tie(listed[b].bound, slots[b]);
+  }
+
+  // The clusters that those of the list are part of by now, each once; returns how many.
+  index bring_up_to_date(index i, Listed* listed, index* slots, std::int32_t* places) {
+    index count = 0;
+    for (index e = 0; e < length(i); ++e) {
+      const auto [id, size, bound] = listed[e];
+      const index slot = clusters_.slot_of(id), place = places[slot];
+      if (slot == i) continue;
+      const bool same = size == clusters_.size(slot);
+      const double least = same ? bound : std::min(bound, beyond_[i]);
+      if (place < count && slots[place] == slot) {
+        Listed& other = listed[place];
+        other = {other.id, 0, clusters_.beyond_parts(least, other.bound)};
+      } else {
+        listed[count] = {static_cast<std::int32_t>(clusters_.id(slot)), same ? size : 0, least};
+        slots[count] = slot;
+        places[slot] = static_cast<std::int32_t>(count++);
+      }
+    }
+    return count;
+  }
+
+  // Those listed at places which[0, count).
+  void measure(index i, Listed* listed, const index* slots, const index* which, index count) {
+    index those[kListed];
+    double distance[kListed];
+    for (index m = 0; m < count; ++m) those[m] = slots[which[m]];
+    if (count > 0) clusters_.distances(i, those, count, distance);
+    for (index m = 0; m < count; ++m) {
+      listed[which[m]].bound = distance[m];
+      listed[which[m]].size = static_cast<std::int32_t>(clusters_.size(those[m]));
+    }
+  }
+
+  // Drops the farthest of a list that is too long for two of them to be inherited.
+  void shorten(index i, Listed* listed, index count) {
+    if (count <= keep_) return;
+    std::nth_element(listed, listed + keep_, listed + count,
+                     [](const Listed& a, const Listed& b) { return a.bound < b.bound; });
+    beyond_[i] = std::min(beyond_[i], listed[keep_].bound);
+    length(i) = static_cast<std::uint8_t>(keep_);
   }
 
   void search_all(const std::vector<index>& slots) {
@@ -167,9 +236,10 @@ class ListRounds {
       near_[i] = found.nearest;
       distance_[i] = found.distance;
       beyond_[i] = found.beyond;
-      lists_[i] = static_cast<std::uint8_t>(found.count);
+      length(i) = static_cast<std::uint8_t>(found.count);
       for (index e = 0; e < found.count; ++e)
-        listed_[i * 2 * keep_ + e] = static_cast<std::int32_t>(clusters_.id(found.listed[e]));
+        list(i)[e] = {static_cast<std::int32_t>(clusters_.id(found.listed[e])), 0,
+                      std::min(found.bound[e], found.beyond)};
     });
   }
 
@@ -181,21 +251,38 @@ class ListRounds {
       const index j = near_[i];
       if (j < i || near_[j] != i) continue;
       merges_.push_back({distance_[i], clusters_.id(i), clusters_.id(j)});
-      beyond_[j] = clusters_.beyond_union(i, j, beyond_[i], beyond_[j]);
+      inherit(i, j);
       clusters_.join(i, j);
       target_[i] = -1;
-      inherit(i, j);
     }
     return merges_.size() > before;
   }
 
+  // The list of j becomes that of the union: who is in one list alone is beyond the other one.
   void inherit(index i, index j) {
-    const std::int32_t* from = listed_.data() + i * 2 * keep_;
-    std::int32_t* to = listed_.data() + j * 2 * keep_;
-    const index room = std::min<index>(lists_[i], 2 * keep_ - lists_[j]);
-    if (room < lists_[i]) beyond_[j] = -kFar;  // what has no room can no longer be told
-    std::copy_n(from, room, to + lists_[j]);
-    lists_[j] = static_cast<std::uint8_t>(lists_[j] + room);
+    const double far[2] = {beyond_[i], beyond_[j]};
+    double least[2][kListed];
+    index slots[kListed], count = 0;
+    for (const int side : {1, 0}) {
+      const Listed* from = list(side ? j : i);
+      for (index e = 0; e < length(side ? j : i); ++e) {
+        const index slot = clusters_.slot_of(from[e].id), place = places_[slot];
+        const double bound = std::min(from[e].bound, far[side]);
+        if (slot == i || slot == j) continue;
+        if (place < count && slots[place] == slot) {
+          least[side][place] = std::min(least[side][place], bound);
+        } else {
+          slots[count] = slot, least[side][count] = bound, least[1 - side][count] = far[1 - side];
+          places_[slot] = static_cast<std::int32_t>(count++);
+        }
+      }
+    }
+    Listed* to = list(j);
+    for (index c = 0; c < count; ++c)
+      to[c] = {static_cast<std::int32_t>(clusters_.id(slots[c])), 0,
+               clusters_.beyond_union(i, j, least[0][c], least[1][c])};
+    length(j) = static_cast<std::uint8_t>(count);
+    beyond_[j] = clusters_.beyond_union(i, j, far[0], far[1]);
   }
 
   // Drops slots that lost their cluster, and lists those that need a neighbour again.
@@ -213,8 +300,7 @@ class ListRounds {
       const index near = near_[i];
       const bool again = fresh[i] || fresh[near] || target_[near] < 0;
       clusters_.move(i, to);
-      distance_[to] = distance_[i], beyond_[to] = beyond_[i], lists_[to] = lists_[i];
-      if (to != i) std::copy_n(&listed_[i * 2 * keep_], lists_[i], &listed_[to * 2 * keep_]);
+      distance_[to] = distance_[i], beyond_[to] = beyond_[i];
       near_[to] = again ? -1 : target_[near];
       if (again) stale.push_back(to);
     }
@@ -225,12 +311,13 @@ class ListRounds {
   Clusters& clusters_;
   const int n_threads_;
   const index keep_;
-  std::vector<index> near_;          // slot of the nearest
-  std::vector<double> distance_;     // to it
-  std::vector<double> beyond_;       // what is not listed is at least that far
-  Buffer<std::int32_t> listed_;      // ids, 2 * keep a slot
-  std::vector<std::uint8_t> lists_;  // how many are listed
-  std::vector<index> target_;        // where a slot goes when slots close up
+  std::vector<index> near_;           // slot of the nearest
+  std::vector<double> distance_;      // to it
+  std::vector<double> beyond_;        // what is not listed is at least that far
+  Buffer<Listed> listed_;             // of an id: room for 2 * keep
+  std::vector<std::uint8_t> lists_;   // how many are listed
+  std::vector<std::int32_t> places_;  // of a slot in a list that is being made
+  std::vector<index> target_;         // where a slot goes when slots close up
   std::vector<Merge> merges_;
 };
 

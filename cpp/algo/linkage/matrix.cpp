@@ -27,11 +27,14 @@ template <class T, Method method>
 class Rounds {
  public:
   Rounds(Square<T>& d, int n_threads) : Rounds(d.n, n_threads) { d_ = std::move(d); }
-  Rounds(const Lines<T>& lines, int n_threads) : Rounds(lines.n, n_threads) {
-    if (lines.n < kLines)
+  Rounds(const Lines<T>& lines, const Room& room, int n_threads) : Rounds(lines.n, n_threads) {
+    const bool few = lines.n < kLines;
+    const index least = few ? lines.n : lines.n / 2;  // of rows a matrix has
+    room(Square<T>::bytes(least), least);
+    if (few)
       d_ = Square<T>(lines, n_threads);
     else
-      lines_ = &lines;
+      lines_ = &lines, room_ = &room;
   }
 
   Rounds(Square<T>& d, Start start, int n_threads) : Rounds(d, n_threads) {
@@ -96,7 +99,9 @@ class Rounds {
     std::vector<index> kept;
     for (index i = 0; i < columns_; ++i)
       if (partner_[i] < 0 || joint(i).high == i) kept.push_back(i);
-    d_ = Square<T>(static_cast<index>(kept.size()));
+    const index left = static_cast<index>(kept.size());
+    (*room_)(Square<T>::bytes(left), left);
+    d_ = Square<T>(left);
     const int team = threads::worth(static_cast<double>(stride * stride), n_threads_);
     scratch_.resize(static_cast<std::size_t>(team));
     threads::parallel_blocks(d_.n, team, [&](index k, int thread) {
@@ -130,6 +135,24 @@ class Rounds {
 
   void search(index i, const T* row) {
     near_[i] = isa::kernels<T>().least(row, columns_);  // -1: the last one, or an overflow
+    slots_[i].distance = near_[i] < 0 ? kInfinity : row[near_[i]];
+  }
+
+  // Where the nearest merged. Nothing came nearer, so whatever is as near as that one was will do,
+  // if it is the first from there on: without this, rows that tie are read in full for every merge.
+  void search_again(index i, const T* row) {
+    const auto least = isa::kernels<T>().least;
+    index best = -1;
+    for (index from = near_[i], chunk = 64; from < columns_; from += chunk, chunk *= 2) {
+      const index at = least(row + from, std::min(chunk, columns_ - from));
+      if (at >= 0 && (best < 0 || row[from + at] < row[best])) best = from + at;
+      if (best >= 0 && row[best] <= slots_[i].distance) {
+        near_[i] = best;
+        return;
+      }
+    }
+    const index before = least(row, near_[i]);
+    near_[i] = before >= 0 && (best < 0 || row[before] <= row[best]) ? before : best;
     slots_[i].distance = near_[i] < 0 ? kInfinity : row[near_[i]];
   }
 
@@ -173,7 +196,7 @@ class Rounds {
 
   void renew(index i, T* row) {
     replace(row, slots_[i].size);
-    if (partner_[near_[i]] >= 0) search(i, row);
+    if (partner_[near_[i]] >= 0) search_again(i, row);
   }
 
   void unite(const Joint& p, T* low, T* high, int thread) {
@@ -231,6 +254,7 @@ class Rounds {
   }
 
   const Lines<T>* lines_ = nullptr;  // or a matrix from the start
+  const Room* room_ = nullptr;
   Square<T> d_;
   const int n_threads_;
   index left_, columns_;
@@ -303,10 +327,16 @@ std::vector<Merge> run_rounds(Method method, const Progress& progress, From&&...
 
 }  // namespace
 
-template <class T, class Distances>
-std::vector<Merge> merge_matrix(Distances& d, Method method, int n_threads,
+template <class T>
+std::vector<Merge> merge_matrix(Square<T>& d, Method method, int n_threads,
                                 const Progress& progress) {
   return run_rounds<T>(method, progress, d, n_threads);
+}
+
+template <class T>
+std::vector<Merge> merge_lines(const Lines<T>& lines, Method method, const Room& room,
+                               int n_threads, const Progress& progress) {
+  return run_rounds<T>(method, progress, lines, room, n_threads);
 }
 
 template <class T>
@@ -325,7 +355,8 @@ void merge_matrix_in_order(Square<T>& d, Method method, const Progress& progress
 
 #define COTERIE_INSTANTIATE(T)                                                           \
   template std::vector<Merge> merge_matrix<T>(Square<T>&, Method, int, const Progress&); \
-  template std::vector<Merge> merge_matrix<T>(Lines<T>&, Method, int, const Progress&);  \
+  template std::vector<Merge> merge_lines<T>(const Lines<T>&, Method, const Room&, int,  \
+                                             const Progress&);                           \
   template std::vector<Merge> merge_matrix_from<T>(Square<T>&, Start, Method, int,       \
                                                    const Progress&);                     \
   template void merge_matrix_in_order<T>(Square<T>&, Method, const Progress&, double*);

@@ -10,6 +10,7 @@
 #include "../../engine/linkage_table.hpp"
 #include "lanes.hpp"
 #include "list_rounds.hpp"
+#include "point_filter.hpp"
 #include "square.hpp"
 
 namespace coterie::linkage {
@@ -38,13 +39,81 @@ ClusterMetric filter_of(Method method, PairMetric metric) {
   }
 }
 
+std::pair<double, double> range(const View<double>& x, index column) {
+  double low = x.row(0)[column], high = low;
+  for (index i = 1; i < x.rows; ++i)
+    low = std::min(low, x.row(i)[column]), high = std::max(high, x.row(i)[column]);
+  return {low, high};
+}
+
+// Of points, in float32 about the middle of their box: what squares are within, as a share of
+// themselves and beside it. Coordinates are `off` from what is meant; 2 d off <= d^2 kSlack + off^2
+// / kSlack.
+struct Middle {
+  static constexpr double kSlack = 0x1p-16;
+  explicit Middle(const View<double>& x) : at(x.row(0), x.row(0) + x.cols) {
+    for (index f = 0; f < x.cols; ++f) {
+      const auto [low, high] = range(x, f);
+      at[f] = 0.5 * low + 0.5 * high;
+      off += (high - low) * (high - low);
+    }
+    off = std::sqrt(off) * 0x1p-22;
+  }
+  std::vector<double> at;
+  double off = 0;
+};
+
 class Searched : public Members {
  public:
   using Members::Members;
 
   template <class F>
   void search(const std::vector<index>& slots, int n_threads, const F& found) const {
-    const Lanes lanes(*this, n_threads);
+    if (static_cast<index>(slots.size()) == points() && near_squares())
+      search_members(search_points(slots, n_threads, found), n_threads, found);
+    else
+      search_members(slots, n_threads, found);
+  }
+
+ private:
+  bool near_squares() const {
+    return metric == PairMetric::euclidean || metric == PairMetric::sqeuclidean;
+  }
+
+  // While every cluster is a point; returns those of which the filter does not tell the nearest.
+  template <class F>
+  std::vector<index> search_points(const std::vector<index>& slots, int n_threads,
+                                   const F& found) const {
+    const Middle middle(rows());
+    const bool root = metric == PairMetric::euclidean;
+    const PointFilter filter(points(), depth(), PointMetric::square, n_threads,
+                             [&](index i, float* to) {
+                               for (index f = 0; f < depth(); ++f)
+                                 to[f] = static_cast<float>(row(i)[f] - middle.at[f]);
+                             });
+    const double rounding = static_cast<double>(depth() + 8) * 0x1p-23,
+                 error = root ? rounding : rounding + Middle::kSlack,
+                 lost = kFloor + (root ? middle.off : middle.off * middle.off / Middle::kSlack);
+    std::vector<char> told(slots.size());
+    filter.search(slots, kKeep, [&](index i, float* distance, const index* nearest, float beyond) {
+      if (root) {
+        for (index e = 0; e < kKeep; ++e) distance[e] = std::sqrt(distance[e]);
+        beyond = std::sqrt(beyond);
+      }
+      Found what;
+      told[i] = decide_listed(*this, i, distance, nearest, kKeep, beyond, error, lost, what);
+      if (told[i]) found(i, what);
+    });
+    std::vector<index> others;
+    for (const index i : slots)
+      if (!told[i]) others.push_back(i);
+    return others;
+  }
+
+  template <class F>
+  void search_members(const std::vector<index>& slots, int n_threads, const F& found) const {
+    if (slots.empty()) return;
+    const Lanes lanes(*this, false, n_threads);
     index members = 0;
     for (const index s : slots) members += size(s);
     const double work = double(members) * double(lanes.places()) * double(depth()) / 4;
@@ -56,32 +125,23 @@ class Searched : public Members {
                              });
   }
 
- private:
   template <class F>
   void search_block(const Lanes& lanes, const index* slots, index queries, const F& found) const {
-    std::vector<double> x;
-    std::vector<float> share, distance(queries * kKeep);
+    Queries those;
+    lanes.read(slots, queries, those);
+    std::vector<float> distance(queries * kKeep);
     float beyond[kQueries];
     index groups[kQueries];
     std::vector<index> nearest(queries * kKeep, -1);
-    std::vector<std::int32_t> query;
-    for (index q = 0; q < queries; ++q) {
-      groups[q] = lanes.group(slots[q]);
-      each(slots[q], [&](index p) {
-        x.insert(x.end(), row(p), row(p) + depth());
-        share.push_back(static_cast<float>(this->share(p, slots[q])));
-        query.push_back(static_cast<std::int32_t>(q));
-      });
-    }
-    NearClustersTask task = lanes.task();
+    for (index q = 0; q < queries; ++q) groups[q] = lanes.group(slots[q]);
+    NearClustersTask task{};
+    static_cast<ClusterTask&>(task) = lanes.task();
+    those.fill(task);
     task.queries = queries;
     task.keep = kKeep;
-    task.x = x.data();
-    task.x_share = share.data();
-    task.members = static_cast<index>(query.size());
-    task.query = query.data();
     task.self = slots;
     task.self_group = groups;
+    task.slots = lanes.slots();
     task.beyond = beyond;
     task.distance = distance.data();
     task.nearest = nearest.data();
@@ -96,31 +156,44 @@ class Searched : public Members {
   }
 };
 
-// Distances of all clusters.
+// Distances of all clusters: a group of them against itself and those after it.
 template <class T>
 Square<T> square_of(const Members& clusters, int n_threads) {
-  const index m = clusters.count(), depth = clusters.depth();
-  std::vector<index> slots(m), start{0};
-  std::iota(slots.begin(), slots.end(), index{0});
-  for (const index s : slots) start.push_back(start.back() + clusters.size(s));
-  const index n = start.back();
-  Buffer<double> panels(checked_product(whole_panels(n), depth), 0.0);
-  for (const index s : slots) {
-    index at = start[s];
-    clusters.each(s, [&](index p) { clusters.put(p, panels.data(), at++); });
-  }
+  const index m = clusters.count();
+  const Lanes lanes(clusters, true, n_threads);
+  const auto distances =
+      isa::table()
+          .linkage->cluster_lines[static_cast<int>(filter_of(clusters.method, clusters.metric))];
+  std::vector<index> order(static_cast<std::size_t>(m));  // of a slot among lanes
+  for (index p = 0; p < lanes.groups() * kPanel; ++p)
+    if (lanes.slots()[p] >= 0) order[lanes.slots()[p]] = p;
   Square<T> d(m);
-  const double work = double(n) * double(n) * double(depth + 2) / 8;
-  threads::parallel_blocks(m, threads::worth(work, n_threads), [&](index i, int) {
+  const double work =
+      double(lanes.places()) * double(lanes.places()) * double(clusters.depth() + 2);
+  threads::parallel_blocks(lanes.groups(), threads::worth(work / 8, n_threads), [&](index g, int) {
+    thread_local Queries those;
     thread_local std::vector<double> line;
-    line.resize(static_cast<std::size_t>(m));
-    const index first = start[i + 1] / kPanel * kPanel;
-    clusters.distances(i, panels.data() + first * depth, start[i + 1] - first, slots.data() + i + 1,
-                       m - i - 1, false, line.data());
-    for (index j = i + 1; j < m; ++j) d.row(i)[j] = static_cast<T>(line[j - i - 1]);
-    d.row(i)[i] = std::numeric_limits<T>::infinity();
+    const index* own = lanes.slots() + g * kPanel;
+    const index queries = std::find(own, own + kPanel, -1) - own,
+                width = (lanes.groups() - g) * kPanel;
+    lanes.read(own, queries, those);
+    line.resize(static_cast<std::size_t>(queries * width));
+    ClusterTask task = lanes.task(g);
+    those.fill(task);
+    task.queries = queries;
+    distances(task, line.data());
+    for (index q = 0; q < queries; ++q) {
+      const double* from = line.data() + q * width;
+      const double size = clusters.method == Method::average ? double(clusters.size(own[q])) : 0;
+      T* row = d.row(own[q]);
+      for (index l = q + 1; l < width; ++l)
+        if (own[l] >= 0)
+          row[own[l]] =
+              static_cast<T>(size > 0 ? from[l] / (size * double(clusters.size(own[l]))) : from[l]);
+      row[own[q]] = std::numeric_limits<T>::infinity();
+    }
   });
-  d.mirror(n_threads);
+  d.mirror(order, n_threads);
   return d;
 }
 
@@ -129,9 +202,7 @@ Square<T> square_of(const Members& clusters, int n_threads) {
 bool fits(const View<double>& x) {
   double sum = 0;
   for (index f = 0; f < x.cols; ++f) {
-    double low = x.row(0)[f], high = low;
-    for (index i = 1; i < x.rows; ++i)
-      low = std::min(low, x.row(i)[f]), high = std::max(high, x.row(i)[f]);
+    const auto [low, high] = range(x, f);
     sum += (high - low) * (high - low);
   }
   return sum > 1e-24 && sum < 1e36;

@@ -34,6 +34,8 @@ class Members {
   index depth() const { return x_.cols; }
   index id(index slot) const { return ids_[slot]; }
   index size(index slot) const { return sizes_[slot]; }
+  index points() const { return x_.rows; }
+  const View<double>& rows() const { return x_; }
   const double* row(index point) const { return x_.row(point); }
 
   // f(point) in the order the cluster was put together.
@@ -45,6 +47,8 @@ class Members {
   double share(index point, index slot) const {
     return method == Method::average ? 1 / static_cast<double>(sizes_[slot]) : weights_[point];
   }
+
+  double weight(index point) const { return weights_[point]; }
 
   // The slot of the cluster that what once went by `id` is part of.
   index slot_of(index id) const {
@@ -58,45 +62,15 @@ class Members {
     std::vector<double>& panels = scratch;
     index total = 0, at = 0;
     for (index c = 0; c < count; ++c) total += sizes_[slots[c]];
+    if (total * sizes_[i] <= kFewPairs) {
+      for (index c = 0; c < count; ++c) out[c] = distance(i, slots[c]);
+      return;
+    }
     const std::size_t size = static_cast<std::size_t>(whole_panels(total) * depth());
     if (panels.size() < size) panels.resize(size);
     for (index c = 0; c < count; ++c) each(slots[c], [&](index p) { put(p, panels.data(), at++); });
-    distances(i, panels.data(), 0, slots, count, true, out);
+    distances(i, panels.data(), total, slots, count, out);
   }
-  // The same with the members of those slots in panels, one after the other from place `skip` on.
-  // Without `even`, sums always go over the members of i first, which is faster.
-  void distances(index i, const double* panels, index skip, const index* slots, index count,
-                 bool even, double* out) const {
-    thread_local std::vector<double> scratch[2];
-    std::vector<double>&line = scratch[0], &sums = scratch[1];
-    index total = skip;
-    for (index c = 0; c < count; ++c) total += sizes_[slots[c]];
-    if (static_cast<index>(line.size()) < whole_panels(total)) line.resize(whole_panels(total));
-    sums.assign(static_cast<std::size_t>(total), 0.0);
-    std::fill_n(out, count, 0.0);
-    const bool lower = even && method != Method::complete;
-    each(i, [&](index p) {
-      distances_({row(p), panels, depth(), total}, line.data());
-      const double weight = weights_[p], *from = line.data();
-      if (method == Method::complete)
-        for (index m = skip; m < total; ++m) sums[m] = std::max(sums[m], from[m]);
-      else
-        for (index m = skip; m < total; ++m) sums[m] += weight * from[m];
-      from += skip;
-      for (index c = 0; lower && c < count; from += sizes_[slots[c++]])
-        if (i < slots[c]) out[c] += weight * sum(slots[c], from);
-    });
-    const double* from = sums.data() + skip;
-    for (index c = 0; c < count; from += sizes_[slots[c++]]) {
-      if (method == Method::complete)
-        out[c] = *std::max_element(from, from + sizes_[slots[c]]);
-      else if (!lower || i > slots[c])
-        out[c] = sum(slots[c], from);
-      if (method == Method::average)
-        out[c] /= static_cast<double>(sizes_[i]) * static_cast<double>(sizes_[slots[c]]);
-    }
-  }
-
   // A bound that a computed distance keeps if the exact one does.
   double surely(index i, double bound) const {
     const double share = rounding(depth() + sizes_[i] + 64);
@@ -110,6 +84,11 @@ class Members {
     const double n_i = static_cast<double>(sizes_[i]), n_j = static_cast<double>(sizes_[j]);
     const double share = method == Method::weighted ? 0.5 : n_i / (n_i + n_j);
     return share * bound_i + (1 - share) * bound_j;
+  }
+
+  // What has a part that is `a` or farther, and another that is b, is that far.
+  double beyond_parts(double a, double b) const {
+    return method == Method::complete ? std::max(a, b) : std::min(a, b);
   }
 
   // Slot j becomes the union of i and j.
@@ -138,6 +117,84 @@ class Members {
   const PairMetric metric;
 
  private:
+  // Pairs of points below which panels cost more than they save (bench: linkage, complete, 2,000).
+  static constexpr index kFewPairs = 32;
+
+  // What distances() finds, bit for bit.
+  double distance(index i, index j) const {
+    switch (metric) {
+      case PairMetric::euclidean:
+        return distance(
+            i, j, [](double s, double a, double b) { return s + (a - b) * (a - b); },
+            [](double s) { return std::sqrt(s); });
+      case PairMetric::sqeuclidean:
+        return distance(
+            i, j, [](double s, double a, double b) { return s + (a - b) * (a - b); },
+            [](double s) { return s; });
+      case PairMetric::cosine:
+        return distance(
+            i, j, [](double s, double a, double b) { return s + a * b; },
+            [](double s) { return std::max(1 - s, 0.0); });
+      case PairMetric::cityblock:
+        return distance(
+            i, j, [](double s, double a, double b) { return s + std::abs(a - b); },
+            [](double s) { return s; });
+      default:
+        return distance(
+            i, j, [](double s, double a, double b) { return std::max(s, std::abs(a - b)); },
+            [](double s) { return s; });
+    }
+  }
+  template <class Add, class Of>
+  double distance(index i, index j, const Add& add, const Of& of) const {
+    const index low = std::min(i, j), high = std::max(i, j);
+    double all = 0;
+    for (index p = first_[low]; p >= 0; p = next_[p]) {
+      double some = 0;
+      for (index m = first_[high]; m >= 0; m = next_[m]) {
+        const double *a = row(p), *b = row(m);
+        double sum = 0;
+        for (index f = 0; f < depth(); ++f) sum = add(sum, a[f], b[f]);
+        if (method == Method::complete)
+          all = std::max(all, of(sum));
+        else
+          some += weights_[m] * of(sum);
+      }
+      all += weights_[p] * some;
+    }
+    if (method != Method::average) return all;
+    return all / (static_cast<double>(sizes_[i]) * static_cast<double>(sizes_[j]));
+  }
+
+  // The same, with the members of those slots in panels one after the other.
+  void distances(index i, const double* panels, index total, const index* slots, index count,
+                 double* out) const {
+    thread_local std::vector<double> scratch[2];
+    std::vector<double>&line = scratch[0], &sums = scratch[1];
+    if (static_cast<index>(line.size()) < whole_panels(total)) line.resize(whole_panels(total));
+    sums.assign(static_cast<std::size_t>(total), 0.0);
+    std::fill_n(out, count, 0.0);
+    each(i, [&](index p) {
+      distances_({row(p), panels, depth(), total}, line.data());
+      const double weight = weights_[p], *from = line.data();
+      if (method == Method::complete)
+        for (index m = 0; m < total; ++m) sums[m] = std::max(sums[m], from[m]);
+      else
+        for (index m = 0; m < total; ++m) sums[m] += weight * from[m];
+      for (index c = 0; method != Method::complete && c < count; from += sizes_[slots[c++]])
+        if (i < slots[c]) out[c] += weight * sum(slots[c], from);
+    });
+    const double* from = sums.data();
+    for (index c = 0; c < count; from += sizes_[slots[c++]]) {
+      if (method == Method::complete)
+        out[c] = *std::max_element(from, from + sizes_[slots[c]]);
+      else if (i > slots[c])
+        out[c] = sum(slots[c], from);
+      if (method == Method::average)
+        out[c] /= static_cast<double>(sizes_[i]) * static_cast<double>(sizes_[slots[c]]);
+    }
+  }
+
   // Over the members of a cluster.
   double sum(index slot, const double* of) const {
     double sum = 0;

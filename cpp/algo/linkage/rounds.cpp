@@ -5,6 +5,7 @@
 #include "clusters.hpp"
 #include "linkage.hpp"
 #include "list_rounds.hpp"
+#include "point_filter.hpp"
 
 namespace coterie::linkage {
 namespace {
@@ -68,42 +69,25 @@ class Means : public Clusters {
     for (index q = 0; q < queries; ++q) {
       const double* d = distance.data() + q * keep;
       const index* at = nearest.data() + q * keep;
-      found(slots[q], {d[0], at[0], at, std::find(at, at + keep, -1) - at, d[keep - 1]});
+      Found what{d[0], at[0], at, std::find(at, at + keep, -1) - at, d[keep - 1], {}};
+      std::copy_n(d, keep, what.bound);
+      found(slots[q], what);
     }
   }
 
   // Cosines through a filter in float32.
   template <class F>
   void search_filtered(const std::vector<index>& slots, int n_threads, const F& found) const {
-    constexpr index block = kClusterQueries, points = 4 * kPanel;
-    const index all = static_cast<index>(slots.size());
-    Buffer<float> panels(checked_product(whole_panels(count()), depth()));
-    threads::parallel_blocks((count() + points - 1) / points, n_threads, [&](index b, int) {
-      const index end = std::min(count(), (b + 1) * points);
-      for (index i = b * points; i < end; ++i) {
-        float* to = panels.data() + i / kPanel * kPanel * depth() + i % kPanel;
-        for (index f = 0; f < depth(); ++f) to[f * kPanel] = static_cast<float>(mean(i)[f]);
-      }
-      for (index i = end; i < whole_panels(end); ++i)
-        for (index f = 0; f < depth(); ++f)
-          panels[i / kPanel * kPanel * depth() + f * kPanel + i % kPanel] = 0;
-    });
     const double error = static_cast<double>(depth() + 8) * 0x1p-23;
-    threads::parallel_blocks((all + block - 1) / block, n_threads, [&](index b, int) {
-      const index* own = slots.data() + b * block;
-      const index queries = std::min(block, all - b * block);
-      std::vector<float> x(queries * depth()), distance(queries * keep), beyond(queries);
-      std::vector<index> nearest(queries * keep, -1);
-      for (index q = 0; q < queries; ++q)
-        std::transform(mean(own[q]), mean(own[q]) + depth(), x.data() + q * depth(),
-                       [](double v) { return static_cast<float>(v); });
-      isa::table().linkage->near_means({depth(), queries, keep, count(), x.data(), own,
-                                        panels.data(), distance.data(), nearest.data(),
-                                        beyond.data()});
-      for (index q = 0; q < queries; ++q)
-        found(own[q], decide(*this, own[q], distance.data() + q * keep, nearest.data() + q * keep,
-                             keep, beyond[q], 0, error));
-    });
+    const PointFilter filter(count(), depth(), PointMetric::product, n_threads,
+                             [&](index i, float* to) {
+                               std::transform(mean(i), mean(i) + depth(), to,
+                                              [](double v) { return static_cast<float>(v); });
+                             });
+    filter.search(slots, keep,
+                  [&](index i, const float* distance, const index* nearest, float beyond) {
+                    found(i, decide(*this, i, distance, nearest, keep, beyond, 0, error));
+                  });
   }
 
   static constexpr double kInfinity = std::numeric_limits<double>::infinity();

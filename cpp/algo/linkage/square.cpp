@@ -111,7 +111,7 @@ Square<T>::Square(const double* condensed, index n, bool squared, int n_threads)
 }
 
 template <class T>
-void Square<T>::mirror(int n_threads) {
+void Square<T>::mirror(const std::vector<index>& order, int n_threads) {
   constexpr index block = 16;  // lines of a column that stay in the L1 cache
   const index blocks = (n + block - 1) / block;
   threads::parallel_blocks(blocks, team_for(n, 1, n_threads), [&](index b, int) {
@@ -119,10 +119,22 @@ void Square<T>::mirror(int n_threads) {
       std::fill(row(i) + n, row(i) + stride, std::numeric_limits<T>::infinity());
     for (index c = 0; c <= b; ++c)
       for (index i = b * block; i < std::min(n, (b + 1) * block); ++i)
-        for (index j = c * block; j < std::min(i, (c + 1) * block); ++j) row(i)[j] = row(j)[i];
+        for (index j = c * block; j < std::min(i, (c + 1) * block); ++j) {
+          T &low = row(i)[j], &high = row(j)[i];
+          low = high = order[i] < order[j] ? low : high;
+        }
   });
 }
 
+// The matrix, points in panels, and some forty numbers a point that rounds remember of it.
+template <class T>
+index members_bytes(index n, index depth) {
+  return Square<T>::bytes(std::min(n, members_left(n))) +
+         checked_product(whole_panels(n), (depth + 40) * index{sizeof(double)});
+}
+
+template index members_bytes<float>(index, index);
+template index members_bytes<double>(index, index);
 template class Lines<float>;
 template class Lines<double>;
 template class Square<float>;

@@ -1,5 +1,7 @@
 // Distances of all pairs of points, line by line or as a square matrix.
 #pragma once
+#include <vector>
+
 #include "../../base/buffer.hpp"
 #include "../../base/view.hpp"
 #include "points.hpp"
@@ -30,11 +32,12 @@ class Square {
  public:
   Square() = default;
   explicit Square(index n) : n(n), stride(whole_panels(n)), values_(checked_product(n, stride)) {}
+  static index bytes(index n) { return checked_product(n, whole_panels(n) * index{sizeof(T)}); }
   Square(const Lines<T>& lines, int n_threads);
   Square(const double* condensed, index n, bool squared, int n_threads);
 
-  // Lower half and padding from the upper half.
-  void mirror(int n_threads);
+  // Where only distances to those after a point in `order` are given: the others, and padding.
+  void mirror(const std::vector<index>& order, int n_threads);
 
   T* row(index i) { return values_.data() + i * stride; }
   index n = 0, stride = 0;

@@ -197,9 +197,10 @@ void inconsistency(const Tree& tree, index depth, double* out, int n_threads) {
         const double d = (tree.height[link] - h) - shift;
         squares += d * d;
       }
-      const double deviation = links.size() > 1 ? std::sqrt(squares / (count - 1)) : 0;
+      const bool finite = std::isfinite(shift);  // a height may be infinite; then nothing deviates
+      const double deviation = links.size() > 1 && finite ? std::sqrt(squares / (count - 1)) : 0;
       double* const row = out + 4 * t;
-      row[0] = h + shift;
+      row[0] = finite ? h + shift : std::numeric_limits<double>::infinity();
       row[1] = deviation;
       row[2] = count;
       row[3] = deviation > 0 ? -shift / deviation : 0;

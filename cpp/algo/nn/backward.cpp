@@ -91,6 +91,7 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
       weights_gradient(s.op, tile, in, g, gradient + s.op.weights,
                        s.op.bias >= 0 ? gradient + s.op.bias : nullptr, add, team);
     if (i == plan.lowest) break;
+    answer_interrupt(plan, tile.rows);
     const Step& below = plan.steps[i - 1];
     derived = derives_in_product(below);
     const T* from = tile.line(below.z >= 0 ? below.z : below.out);

@@ -188,19 +188,23 @@ void forward(const Net& net, const T* theta, const T* state, const View<T>& x, T
   const Plan plan(net, nullptr, false);
   const Cut cut = cut_of<T>(plan, x.rows);
   const Weights<T> weights = weights_of<T>(plan, theta, const_cast<T*>(state));  // read only here
-  n_threads = threads_for(plan, x.rows, kernels<T>().width, true, n_threads);
-  std::vector<std::unique_ptr<Tile<T>>> tiles;
-  for (index i = 0; i < std::min<index>(n_threads, cut.chunks); ++i)
-    tiles.push_back(std::make_unique<Tile<T>>(plan, cut.chunk));
   const Data<T> data{x, {}, nullptr, nullptr};
   const Batch<T> batch{&data, nullptr, 0, x.rows, 1, 0, 0};
-  threads::parallel_blocks(cut.chunks, n_threads, [&](index k, int thread) {
-    Tile<T>& tile = *tiles[thread];
+  const auto chunk = [&](index k, Tile<T>& tile) {
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, x.rows - begin), m = plan.outputs;
     load_tile(batch, begin, rows, false, tile, Team{});
     forward_tile(plan, weights, batch, begin, tile, Team{});
     kernels<T>().turn(
         {tile.line(plan.steps.back().out), tile.ld, nullptr, m, rows, out + begin * m, m, m});
+  };
+  Tile<T> first(plan, cut.chunk);
+  if (cut.chunks == 1) return chunk(0, first);  // a row: every allocation is felt
+  n_threads = threads_for(plan, x.rows, kernels<T>().width, true, n_threads);
+  std::vector<std::unique_ptr<Tile<T>>> others;
+  for (index i = 1; i < std::min<index>(n_threads, cut.chunks); ++i)
+    others.push_back(std::make_unique<Tile<T>>(plan, cut.chunk));
+  threads::parallel_blocks(cut.chunks, n_threads, [&](index k, int thread) {
+    chunk(k, thread == 0 ? first : *others[static_cast<std::size_t>(thread - 1)]);
   });
 }
 

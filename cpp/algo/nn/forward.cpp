@@ -21,6 +21,7 @@ Tile<T>::Tile(const Plan& plan, index chunk) : inputs(plan.inputs) {
   x = own.data();
   y = x + plan.inputs * ld;
   memory = Buffer<T>(checked_product(plan.lines - plan.inputs, ld), T(0));
+  if (plan.targets == 0 && !plan.training) return;
   scale = Buffer<T>(lanes, T(0));
   values = Buffer<T>(lanes, T(0));
   keys = Buffer<std::uint64_t>(lanes, 0);

@@ -13,17 +13,22 @@
 namespace coterie::nn {
 namespace {
 
-template <class T, class F>
-double line_sum(index rows, const F& f) {
-  double part[4] = {};
-  for (index r = 0; r < rows; ++r) part[r % 4] += double(f(r));
-  return (part[0] + part[2]) + (part[1] + part[3]);
+// The line of feature j from x on.
+template <class T>
+LineTask<T> line_of(const Tile<T>& tile, const T* x, T* out) {
+  return {tile.rows, tile.lanes, x, out, T(0), T(0), T(0), T(0)};
 }
 
 constexpr double kLeast = 1e-7;  // of rhohat and 1 - rhohat
 
 double sparse_mean(double sum, index rows) {
   return std::clamp(sum / double(rows), kLeast, 1 - kLeast);
+}
+
+// KL(rho | mean)
+double divergence(double rho, double mean) {
+  return (rho > 0 ? rho * std::log(rho / mean) : 0) +
+         (rho < 1 ? (1 - rho) * std::log((1 - rho) / (1 - mean)) : 0);
 }
 
 }  // namespace
@@ -35,26 +40,19 @@ void norm_forward(const Plan& plan, const Step& step, const Weights<T>& weights,
   const bool batch = plan.training && op.trainable;
   for (index j = 0; j < op.outputs; ++j, x += tile.ld, out += tile.ld) {
     T &mean = weights.state[op.mean + j], &variance = weights.state[op.variance + j];
-    double mu = double(mean), v = double(variance);
+    double found[2] = {double(mean), double(variance)};
+    LineTask<T> t = line_of(tile, x, out);
     if (batch) {
-      const double n = double(tile.rows);
-      mu = line_sum<T>(tile.rows, [&](index r) { return x[r]; }) / n;
-      v = line_sum<T>(tile.rows,
-                      [&](index r) {
-                        const double e = double(x[r]) - mu;
-                        return e * e;
-                      }) /
-          n;
-      mean = T(op.momentum * double(mean) + (1 - op.momentum) * mu);
-      variance = T(op.momentum * double(variance) + (1 - op.momentum) * v);
+      kernels<T>().moments(t, found);
+      mean = T(op.momentum * double(mean) + (1 - op.momentum) * found[0]);
+      variance = T(op.momentum * double(variance) + (1 - op.momentum) * found[1]);
     }
-    const double inverse = 1 / std::sqrt(v + op.epsilon);
-    if (stats) stats[2 * j] = T(mu), stats[2 * j + 1] = T(inverse);
-    const T gamma = op.gamma >= 0 ? weights.theta[op.gamma + j] : T(1);
-    const T beta = op.beta >= 0 ? weights.theta[op.beta + j] : T(0);
-    const T m = T(mu), s = T(inverse);
-    for (index r = 0; r < tile.lanes; ++r)
-      out[r] = r < tile.rows ? (x[r] - m) * s * gamma + beta : T(0);
+    const double inverse = 1 / std::sqrt(found[1] + op.epsilon);
+    if (stats) stats[2 * j] = T(found[0]), stats[2 * j + 1] = T(inverse);
+    t.center = T(found[0]);
+    t.factor = T(inverse) * (op.gamma >= 0 ? weights.theta[op.gamma + j] : T(1));
+    t.shift = op.beta >= 0 ? weights.theta[op.beta + j] : T(0);
+    kernels<T>().normalize(t);
   }
 }
 
@@ -64,24 +62,23 @@ void norm_backward(const Plan& plan, const Step& step, const Weights<T>& weights
   const Op& op = step.op;
   const bool batch = plan.training && op.trainable;
   for (index j = 0; j < op.outputs; ++j, x += tile.ld, g += tile.ld) {
-    const T mu = stats[2 * j], s = stats[2 * j + 1];
-    const T gamma = op.gamma >= 0 ? weights.theta[op.gamma + j] : T(1);
-    if (!batch) {
-      for (index r = 0; r < tile.lanes; ++r) g[r] *= gamma * s;
-      continue;
+    const T s = stats[2 * j + 1];
+    LineTask<T> t = line_of(tile, x, g);
+    t.center = stats[2 * j];
+    t.factor = s * (op.gamma >= 0 ? weights.theta[op.gamma + j] : T(1));
+    if (batch) {
+      double sums[2];  // of G, and along x
+      kernels<T>().norm_sums(t, sums);
+      const double n = double(tile.rows), along = sums[1] * double(s);
+      const auto put = [&](index offset, double value) {
+        if (offset >= 0) gradient[offset + j] = T(value) + (add ? gradient[offset + j] : T(0));
+      };
+      put(op.gamma, along);
+      put(op.beta, sums[0]);
+      t.shift = T(sums[0] / n);
+      t.slope = T(along / n) * s;
     }
-    const double n = double(tile.rows);
-    const double sum = line_sum<T>(tile.rows, [&](index r) { return g[r]; });
-    const double along =
-        line_sum<T>(tile.rows, [&](index r) { return double(g[r]) * double((x[r] - mu) * s); });
-    const auto put = [&](index offset, double value) {
-      if (offset >= 0) gradient[offset + j] = T(value) + (add ? gradient[offset + j] : T(0));
-    };
-    put(op.gamma, along);
-    put(op.beta, sum);
-    const T mean = T(sum / n), slope = T(along / n), factor = gamma * s;
-    for (index r = 0; r < tile.lanes; ++r)
-      g[r] = r < tile.rows ? factor * (g[r] - mean - (x[r] - mu) * s * slope) : T(0);
+    kernels<T>().norm_gradient(t);
   }
 }
 
@@ -89,19 +86,33 @@ template <class T>
 double activity_penalty(const Step& step, index batch_rows, const Tile<T>& tile, const T* a) {
   const Op& op = step.op;
   if (op.activity_l1 == 0 && op.activity_l2 == 0 && op.kl_weight == 0) return 0;
+  const double n = double(batch_rows);
   double penalty = 0;
   for (index j = 0; j < op.outputs; ++j, a += tile.ld) {
-    const double n = double(batch_rows);
-    penalty += op.activity_l1 / n * line_sum<T>(tile.rows, [&](index r) { return std::abs(a[r]); });
-    penalty += op.activity_l2 / n *
-               line_sum<T>(tile.rows, [&](index r) { return double(a[r]) * double(a[r]); });
-    if (op.kl_weight == 0) continue;
-    const double mean =
-        sparse_mean(line_sum<T>(tile.rows, [&](index r) { return a[r]; }), tile.rows);
-    const double rho = op.kl_target;
-    penalty += op.kl_weight * (rho > 0 ? rho * std::log(rho / mean) : 0);
-    penalty += op.kl_weight * (rho < 1 ? (1 - rho) * std::log((1 - rho) / (1 - mean)) : 0);
+    double sums[3];  // of a, |a|, a^2
+    kernels<T>().sizes(line_of<T>(tile, a, nullptr), sums);
+    penalty += (op.activity_l1 * sums[1] + op.activity_l2 * sums[2]) / n;
+    if (op.kl_weight != 0)
+      penalty += op.kl_weight * divergence(op.kl_target, sparse_mean(sums[0], tile.rows));
   }
+  return penalty;
+}
+
+template <class T>
+void sparse_sums(const Plan& plan, Tile<T>& tile, double* out) {
+  for (const Sparse& s : plan.sparse)
+    for (index j = 0; j < s.outputs; ++j) {
+      double sums[3];
+      kernels<T>().sizes(line_of<T>(tile, tile.line(s.out + j), nullptr), sums);
+      *out++ = sums[0];
+    }
+}
+
+double sparse_penalty(const Plan& plan, const double* sums, index rows) {
+  double penalty = 0;
+  for (const Sparse& s : plan.sparse)
+    for (index j = 0; j < s.outputs; ++j)
+      penalty += s.weight * divergence(s.target, sparse_mean(*sums++, rows));
   return penalty;
 }
 
@@ -110,17 +121,17 @@ void activity_gradient(const Plan&, const Step& step, index batch_rows, Tile<T>&
                        T* g) {
   const Op& op = step.op;
   if (op.activity_l1 == 0 && op.activity_l2 == 0 && op.kl_weight == 0) return;
-  const double n = double(batch_rows);
-  const T l1 = T(op.activity_l1 / n), l2 = T(2 * op.activity_l2 / n);
+  const double n = double(batch_rows), rho = op.kl_target;
   for (index j = 0; j < op.outputs; ++j, a += tile.ld, g += tile.ld) {
-    T all = 0;
+    LineTask<T> t = line_of(tile, a, g);
+    t.slope = T(op.activity_l1 / n), t.factor = T(2 * op.activity_l2 / n);
     if (op.kl_weight != 0) {
-      const double sum = line_sum<T>(tile.rows, [&](index r) { return a[r]; });
-      const double raw = sum / n, mean = sparse_mean(sum, tile.rows), rho = op.kl_target;
-      if (raw == mean) all = T(op.kl_weight / n * ((1 - rho) / (1 - mean) - rho / mean));
+      double sums[3];
+      kernels<T>().sizes(t, sums);
+      const double raw = sums[0] / n, mean = sparse_mean(sums[0], tile.rows);
+      if (raw == mean) t.shift = T(op.kl_weight / n * ((1 - rho) / (1 - mean) - rho / mean));
     }
-    for (index r = 0; r < tile.rows; ++r)
-      g[r] += all + l2 * a[r] + (a[r] > 0 ? l1 : a[r] < 0 ? -l1 : T(0));
+    kernels<T>().penalize(t);
   }
 }
 
@@ -129,6 +140,7 @@ void activity_gradient(const Plan&, const Step& step, index batch_rows, Tile<T>&
                              T*);                                                                  \
   template void norm_backward(const Plan&, const Step&, const Weights<T>&, Tile<T>&, const T*, T*, \
                               const T*, T*, bool);                                                 \
+  template void sparse_sums(const Plan&, Tile<T>&, double*);                                       \
   template double activity_penalty(const Step&, index, const Tile<T>&, const T*);                  \
   template void activity_gradient(const Plan&, const Step&, index, Tile<T>&, const T*, T*);
 COTERIE_INSTANTIATE(float)

@@ -111,5 +111,10 @@ void activity_gradient(const Plan& plan, const Step& step, index batch_rows, Til
                        const T* a, T* g);
 template <class T>
 double activity_penalty(const Step& step, index batch_rows, const Tile<T>& tile, const T* a);
+// Of plan.sparse: sums of a tile's activities, line by line, and the penalty from those of all
+// rows.
+template <class T>
+void sparse_sums(const Plan& plan, Tile<T>& tile, double* out);
+double sparse_penalty(const Plan& plan, const double* sums, index rows);
 
 }  // namespace coterie::nn

@@ -74,6 +74,7 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
     : training(train), inputs(net.inputs()), outputs(net.outputs()) {
   index line = inputs;
   bool found = false;
+  steps.reserve(net.ops.size());
   widest = std::max(inputs, outputs);
   for (const Op& op : net.ops) {
     Step s{op, line};
@@ -85,7 +86,7 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
       line += op.outputs;
     widest = std::max(widest, op.outputs);
     const auto segment = [&](index offset, index size, double l1, double l2) {
-      if (offset < 0) return;
+      if (offset < 0 || (!objective && !train)) return;  // of no use to predictions
       if (op.trainable)
         segments.push_back({offset, size, l1, l2});
       else if (l1 != 0 || l2 != 0)
@@ -104,7 +105,11 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
       segment(op.beta, op.outputs, 0, 0);
       whole_batch = whole_batch || (train && op.trainable);
     }
-    whole_batch = whole_batch || (op.kind == Kind::activity && op.kl_weight != 0);
+    if (op.kind == Kind::activity && op.kl_weight != 0) {
+      whole_batch = whole_batch || train;
+      if (!train) sparse.push_back({s.out, op.outputs, op.kl_target, op.kl_weight});
+      if (!train) s.op.kl_weight = 0;
+    }
     flops += 20.0 * double(op.outputs);
     steps.push_back(s);
   }

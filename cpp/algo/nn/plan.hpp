@@ -54,6 +54,12 @@ struct Penalised {
   double l1, l2;
 };
 
+// A penalty of mean activities of lines [out, out + outputs): of all rows, not of a tile's.
+struct Sparse {
+  index out, outputs;
+  double target, weight;
+};
+
 struct Plan {
   // training: dropout, noise and batches' statistics; the last activation may become part of the
   // loss.
@@ -62,6 +68,7 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<Penalised> segments;  // of theta, those that are trained
   std::vector<Penalised> fixed;     // those that are not, with penalties
+  std::vector<Sparse> sparse;       // outside of training, where batches are cut
   Loss loss = Loss::mse;
   Activation fused = Activation::linear;  // what the loss does in place of the last step
   bool training = false, whole_batch = false, penalties = false;

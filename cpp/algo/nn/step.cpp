@@ -233,6 +233,8 @@ Evaluator<T>::Evaluator(const Net& net, const Objective& objective, const T* the
   for (index i = 0; i < std::min<index>(n_threads_, cut_.chunks); ++i)
     tiles_.push_back(std::make_unique<Tile<T>>(plan_, cut_.chunk));
   sums_.resize(static_cast<std::size_t>(cut_.chunks));
+  for (const Sparse& s : plan_.sparse) n_sparse_ += s.outputs;
+  sparse_ = Buffer<double>(checked_product(cut_.chunks, n_sparse_));
 }
 
 template <class T>
@@ -245,9 +247,13 @@ void Evaluator<T>::run(const Data<T>& data, double* results) {
     load_tile(batch, begin, rows, true, tile, Team{});
     forward_tile(plan_, weights_, batch, begin, tile, Team{});
     sums_[k] = loss_tile(plan_, objective_, batch, begin, false, tile, Team{});
+    sparse_sums(plan_, tile, sparse_.data() + k * n_sparse_);
   });
+  for (index k = 1; k < cut_.chunks; ++k)
+    for (index j = 0; j < n_sparse_; ++j) sparse_[j] += sparse_[k * n_sparse_ + j];
   Sums total;
   for (index k = 0; k < cut_.chunks; ++k) total.add(sums_[k]);
+  total.activity += sparse_penalty(plan_, sparse_.data(), data.x.rows);
   double penalty = 0;
   if (plan_.penalties)
     penalty = penalty_of(plan_.segments, weights_.theta) + penalty_of(plan_.fixed, weights_.theta);

@@ -70,6 +70,8 @@ class Evaluator {
   Weights<T> weights_;
   std::vector<std::unique_ptr<Tile<T>>> tiles_;
   std::vector<Sums> sums_;
+  index n_sparse_ = 0;
+  Buffer<double> sparse_;  // a row a chunk: plan_.sparse's sums
 };
 
 template <class T>

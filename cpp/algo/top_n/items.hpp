@@ -24,6 +24,11 @@ inline const TopNKernels<double>& leaves<double>() {
   return isa::table().top_n->f64;
 }
 
+inline const ByteKernels& byte_kernels() {
+  const TopNTable& table = *isa::table().top_n;
+  return isa::has_byte_dot() ? table.bytes_dot : table.bytes;
+}
+
 inline index panel_rows() { return isa::kernels<float>().mr; }
 
 // What is kept of each row beside its scale.

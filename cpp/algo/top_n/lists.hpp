@@ -13,6 +13,22 @@ inline index list_capacity(index keep, index items, index more) {
   return std::min(std::max<index>(4 * keep, 192), items) + more;
 }
 
+// One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best
+// lies.
+struct Draw {
+  Draw(index rows, index keep)
+      : panels(rows / panel_rows() / kSample),
+        share(double(panels * panel_rows()) / double(rows)),
+        groups(std::min(panels,
+                        (4 * static_cast<index>(share * double(keep) + 16) + lanes - 1) / lanes)) {}
+  index panel(index i) const { return i * kSample; }
+
+  static constexpr index kSample = 16;  // (bench: top_n)
+  index lanes = isa::kernels<float>().width, panels;
+  double share;
+  index groups;  // of panels: the best of each lane is kept for each; 0: too few rows for a guess
+};
+
 template <class T>
 class Lists {
  public:
@@ -43,6 +59,24 @@ class Lists {
         counts_[j] = static_cast<std::int32_t>(selector.cut(id(j), seen(j), list(j), counts_[j],
                                                             (capacity_ - more_) * 3 / 4,
                                                             thresholds_[j], scratch));
+  }
+
+  // Thresholds of queries [j0, j1), guessed: peaks_of(i, peaks) raises `peaks` (TopNTable) by what
+  // the draw's panel i has.
+  template <class Id, class See, class PeaksOf>
+  void guess(const Draw& draw, index j0, index j1, const Id& id, const See& seen,
+             const Selector<T>& selector, const PeaksOf& peaks_of) {
+    const index line = round_up(j1 - j0, isa::kernels<float>().nr) * draw.lanes;
+    Buffer<float> peaks(draw.groups * line, -FLT_MAX), some(draw.groups * draw.lanes);
+    for (index i = 0; i < draw.panels; ++i)
+      peaks_of(i, peaks.data() + i * draw.groups / draw.panels * line);
+    for (index j = j0; j < j1; ++j) {
+      if (seen(j).zero) continue;
+      for (index g = 0; g < draw.groups; ++g)
+        std::copy_n(peaks.data() + g * line + (j - j0) * draw.lanes, draw.lanes,
+                    some.data() + g * draw.lanes);
+      open(j, selector.guess(id(j), seen(j), some.data(), some.size(), draw.share));
+    }
   }
 
  private:

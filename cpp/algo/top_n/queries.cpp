@@ -8,11 +8,6 @@
 #include "../../engine/rounding.hpp"
 
 namespace coterie::top_n {
-namespace {
-
-float rounded_up(double value) { return std::nextafter(static_cast<float>(value), FLT_MAX); }
-
-}  // namespace
 
 template <class T>
 Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector,
@@ -28,8 +23,8 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
   if (filter == Filter::bytes) {
     bytes_ = Buffer<std::int32_t>(checked_product(padded, words_), 0);
     starts_ = Buffer<std::int32_t>(padded, 0);
-    scales_ = Buffer<float>(padded, 0.0f);
-    reaches_ = Buffer<float>(padded, 0.0f);
+    scales_ = Buffer<float>(padded + panel_rows(), 0.0f);
+    reaches_ = Buffer<float>(padded + panel_rows(), 0.0f);
   } else {
     floats_ = Buffer<float>(checked_product(padded, line_), 0.0f);
   }
@@ -85,8 +80,7 @@ void Queries<T>::to_bytes(const Selector<T>& selector, index j, const float* row
   for (index w = 0; w < words_; ++w)
     for (int b = 0; b < 4; ++b) sum += reinterpret_cast<const std::int8_t*>(panel + w * nr)[b];
   starts_[j] = -128 * sum;
-  selector.widen(seen, double(radius_of(squares, depth)) + 4 * kUlp * seen.length);
-  reaches_[j] = rounded_up(seen.reach);
+  reaches_[j] = selector.widen(seen, radius_of(squares, depth));
 }
 
 template class Queries<float>;

@@ -16,7 +16,6 @@ constexpr index kQueryBytes = index(8) << 20;   // packed queries of a batch
 constexpr index kPanelBytes = index(16) << 20;  // packed panels that the threads share
 constexpr index kBatch = 8192;                  // queries
 constexpr index kRows = 4;     // queries up to which rows are read as they lie (bench: top_n, few)
-constexpr index kSample = 16;  // one panel in so many is drawn for a guess (bench: top_n)
 constexpr index kShards = 48;  // queries up to which it is the items that are cut into shares
 
 template <class T>
@@ -95,11 +94,25 @@ void Batch<T>::panel(index p, const float* packed, index j0, index j1, Candidate
   const index first = p * mr_, rows = std::min(mr_, x.rows - first), count = j1 - j0;
   const auto item = static_cast<std::uint32_t>(first);
   if (filter_ == Filter::bytes) {
-    const auto kernel = isa::has_byte_dot() ? table.top_n_int8_dot : table.top_n_int8;
-    kernel({items_.bytes(p), queries_.bytes(j0), items_.words(), count, item, rows, found,
-            queries_.starts() + j0, queries_.scales() + j0, queries_.reaches() + j0,
-            items_.byte_scales() + first, items_.radii() + first, bias_ + first},
-           peaks);
+    byte_kernels().top_n({items_.bytes(p),
+                          queries_.bytes(j0),
+                          items_.words(),
+                          count,
+                          item,
+                          rows,
+                          found,
+                          queries_.starts() + j0,
+                          queries_.scales() + j0,
+                          queries_.reaches() + j0,
+                          items_.byte_scales() + first,
+                          items_.radii() + first,
+                          bias_ + first,
+                          !items_.biased(),
+                          {},
+                          0,
+                          nullptr,
+                          nullptr},
+                         peaks);
   } else if (filter_ == Filter::halves) {
     table.top_n_halves({items_.halves(first), x.cols, rows, x.cols, (x.rows - first) * x.cols,
                         items_.byte_scales() + first, bias_ + first, queries_.lines(j0),
@@ -146,35 +159,24 @@ void Batch<T>::sharded(Result<T> result) {
   }
 }
 
-// One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best
-// lies.
 template <class T>
 void Batch<T>::guess(Lists<T>& found) {
-  const index whole = items_.rows().rows / mr_, drawn = whole / kSample;
-  const double share = double(drawn * mr_) / double(items_.rows().rows);
-  const index lanes = isa::kernels<float>().width;
-  const index wanted = 4 * static_cast<index>(share * double(selector_.keep()) + 16);
-  const index groups = std::min(drawn, (wanted + lanes - 1) / lanes);
-  if (groups == 0) return;
-  Buffer<float> drawn_panels(filter_ == Filter::panels ? checked_product(drawn, mr_ * lines_) : 0);
-  if (filter_ == Filter::panels)
-    threads::parallel_blocks(drawn, n_threads_, [&](index i, int thread) {
-      items_.pack(i * kSample, bias_, workers_[static_cast<std::size_t>(thread)].rows.data(),
-                  drawn_panels.data() + i * mr_ * lines_);
+  const Draw draw(items_.rows().rows, selector_.keep());
+  if (draw.groups == 0) return;
+  const index size = filter_ == Filter::panels ? mr_ * lines_ : 0;
+  Buffer<float> packed(checked_product(draw.panels, size));
+  if (size > 0)
+    threads::parallel_blocks(draw.panels, n_threads_, [&](index i, int thread) {
+      items_.pack(draw.panel(i), bias_, workers_[static_cast<std::size_t>(thread)].rows.data(),
+                  packed.data() + i * size);
     });
   over_blocks([&](index j0, index j1, Worker& w) {
-    const index padded = round_up(j1 - j0, isa::kernels<float>().nr), line = padded * lanes;
-    Buffer<float> peaks(groups * line, -FLT_MAX), some(groups * lanes);
-    for (index i = 0; i < drawn; ++i)
-      panel(i * kSample, drawn_panels.data() + i * mr_ * lines_, j0, j1, found.from(j0),
-            peaks.data() + i * groups / drawn * line, w);
-    for (index j = j0; j < j1; ++j) {
-      for (index g = 0; g < groups; ++g)
-        std::copy_n(peaks.data() + g * line + (j - j0) * lanes, lanes, some.data() + g * lanes);
-      if (!queries_.seen(j).zero)
-        found.open(
-            j, selector_.guess(queries_.id(j), queries_.seen(j), some.data(), some.size(), share));
-    }
+    found.guess(
+        draw, j0, j1, [&](index j) { return queries_.id(j); },
+        [&](index j) -> const Seen& { return queries_.seen(j); }, selector_,
+        [&](index i, float* peaks) {
+          panel(draw.panel(i), packed.data() + i * size, j0, j1, found.from(j0), peaks, w);
+        });
   });
 }
 
@@ -237,12 +239,29 @@ Filter filter_for(const View<T>& queries, const Items<T>& items) {
   return items.has_halves() ? Filter::halves : items.plain() ? Filter::rows : Filter::panels;
 }
 
+// Some of the queries, a batch.
+template <class T>
+void search_some(const View<T>& queries, const Items<T>& items, const Options& options,
+                 Filter filter, std::vector<index> ids, const float* bias, bool guessing,
+                 Result<T> result) {
+  for (; !ids.empty(); guessing = false) {
+    const double work = double(ids.size()) * double(items.rows().rows) * double(queries.cols) / 16;
+    const int n_threads = threads::worth(work, options.n_threads);
+    const bool shard = index(ids.size()) <= kShards;
+    Batch<T> some(queries, items, options, filter, std::move(ids), bias, n_threads);
+    ids.clear();
+    if (shard)
+      some.sharded(result);
+    else
+      ids = some.blocked(guessing, result);
+  }
+}
+
 }  // namespace
 
 template <class T>
 void search(const View<T>& queries, const Items<T>& items, const Options& options,
             Result<T> result) {
-  if (joins_itself(queries, items, options)) return self_join(items, options, result);
   const index keep = std::min(options.n, items.rows().rows);
   const Filter filter = filter_for(queries, items);
   // Halves stand for their rows but for a radius, which a query of length 1 adds to the score.
@@ -255,21 +274,17 @@ void search(const View<T>& queries, const Items<T>& items, const Options& option
   const index line = 4 * (queries.cols + 1),
               list = 8 * list_capacity(keep, items.rows().rows, panel_rows());
   const index batch = std::max<index>(1, std::min({kBatch, kListBytes / list, kQueryBytes / line}));
-  for (index first = 0; first < queries.rows; first += batch) {
-    std::vector<index> ids(static_cast<std::size_t>(std::min(batch, queries.rows - first)));
-    std::iota(ids.begin(), ids.end(), first);
-    for (bool guessing = true; !ids.empty(); guessing = false) {
-      const double work =
-          double(ids.size()) * double(items.rows().rows) * double(queries.cols) / 16;
-      const int n_threads = threads::worth(work, options.n_threads);
-      const bool shard = index(ids.size()) <= kShards;
-      Batch<T> some(queries, items, options, filter, std::move(ids), bias, n_threads);
-      ids.clear();
-      if (shard)
-        some.sharded(result);
-      else
-        ids = some.blocked(guessing, result);
-    }
+  const bool joined = joins_itself(queries, items, options);
+  std::vector<index> left;  // of a join, undecided
+  if (joined) left = self_join(items, options, result);
+  const index count = joined ? static_cast<index>(left.size()) : queries.rows;
+  for (index first = 0; first < count; first += batch) {
+    std::vector<index> ids(static_cast<std::size_t>(std::min(batch, count - first)));
+    if (joined)
+      std::copy_n(left.begin() + first, ids.size(), ids.begin());
+    else
+      std::iota(ids.begin(), ids.end(), first);
+    search_some(queries, items, options, filter, std::move(ids), bias, !joined, result);
   }
 }
 

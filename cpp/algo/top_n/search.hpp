@@ -8,9 +8,10 @@ namespace coterie::top_n {
 template <class T>
 bool joins_itself(const View<T>& queries, const Items<T>& items, const Options& options);
 
-// The items against themselves, each product computed once.
+// The items against themselves, each product computed once. The rows that are not decided yet,
+// since their threshold was guessed too high.
 template <class T>
-void self_join(const Items<T>& items, const Options& options, Result<T> result);
+std::vector<index> self_join(const Items<T>& items, const Options& options, Result<T> result);
 
 index self_join_room();  // candidates a list may get between two cuts
 index self_join_capacity(index keep, index rows);

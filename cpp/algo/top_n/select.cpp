@@ -11,12 +11,36 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kFarQuery = 1e6;  // euclidean: a query this many radii out is decided exactly
+constexpr index kAhead = 16;       // rows fetched before they are multiplied
+constexpr index kVector = 16;      // floats of the widest vector
 constexpr double kByteSlack =
     0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
 
 float rounded_down(double value) {
   if (!(value > -double(FLT_MAX))) return -FLT_MAX;
   return static_cast<float>(value - std::abs(value) * 0x1p-23 - 1e-44);
+}
+
+// Into as many buckets as there are values, best first: a sort after that mispredicts little.
+template <class Ranked>
+bool spread(std::vector<Ranked>& values, std::vector<Ranked>& to,
+            std::vector<std::uint32_t>& places) {
+  const std::size_t count = values.size();
+  if (count < 64) return false;
+  double least = values[0].score, most = least;
+  for (const auto& v : values) least = std::min(least, v.score), most = std::max(most, v.score);
+  const double scale = double(count - 1) / (most - least);
+  if (!(scale < DBL_MAX && scale > 0)) return false;
+  const auto bucket = [&](const Ranked& v) {
+    return static_cast<std::size_t>((most - v.score) * scale);
+  };
+  places.assign(count + 2, 0);
+  for (const auto& v : values) ++places[bucket(v) + 2];
+  for (std::size_t b = 2; b < count + 2; ++b) places[b] += places[b - 1];
+  to.resize(count);
+  for (const auto& v : values) to[places[bucket(v) + 1]++] = v;
+  values.swap(to);
+  return true;
 }
 
 }  // namespace
@@ -52,10 +76,12 @@ Seen Selector<T>::see(index q) const {
 
 // From |<z, q> - t t_q I| <= r |q| + |t a| r_q and |t a| <= |z| + r <= 1 + r.
 template <class T>
-void Selector<T>::widen(Seen& seen, double radius) const {
+float Selector<T>::widen(Seen& seen, float kept) const {
   const double length = items_.biased() ? seen.length : 1;
+  const double radius = double(kept) + 4 * kUlp * length;
   seen.reach = (length + radius) * (1 + 1e-6);
   if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
+  return std::nextafter(static_cast<float>(seen.reach), FLT_MAX);
 }
 
 template <class T>
@@ -153,20 +179,29 @@ double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
 // scratch.ranked = the list with true scores, best first.
 template <class T>
 void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) const {
-  constexpr index kAhead = 8;
   s.ranked.resize(static_cast<std::size_t>(count));
   const index lines = std::min<index>(16, (items_.rows().cols * index(sizeof(T)) + 63) / 64);
+  // Inlined by force: GCC takes a function that only prefetches for one without effect, and drops
+  // it.
+  const auto fetch = [&](index c) __attribute__((always_inline)) {
+    const std::uint32_t item = list[c].item;
+    const char* row = reinterpret_cast<const char*>(items_.rows().row(item));
+    for (index l = 0; l < lines; ++l) __builtin_prefetch(row + 64 * l);
+    if (items_.unit()) __builtin_prefetch(items_.lengths() + item);
+  };
+  for (index c = 0; c < std::min(kAhead, count); ++c) fetch(c);
   for (index c = 0; c < count; ++c) {
-    if (c + kAhead < count) {
-      const char* row = reinterpret_cast<const char*>(items_.rows().row(list[c + kAhead].item));
-      for (index l = 0; l < lines; ++l) __builtin_prefetch(row + 64 * l);
-    }
+    if (c + kAhead < count) fetch(c + kAhead);
     s.ranked[static_cast<std::size_t>(c)] = {exact(q, list[c].item, s), list[c].item};
   }
   const auto better = [](const auto& a, const auto& b) {
     return a.score != b.score ? a.score > b.score : a.item < b.item;
   };
   const auto last = s.ranked.begin() + std::min(keep_, count);
+  if (spread(s.ranked, s.spread, s.places)) {
+    std::sort(s.ranked.begin(), s.ranked.end(), better);
+    return;
+  }
   if (last != s.ranked.end()) std::nth_element(s.ranked.begin(), last, s.ranked.end(), better);
   std::sort(s.ranked.begin(), last, better);
 }
@@ -180,15 +215,14 @@ index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, 
             list;
   if (count <= keep_) return count;
   const double reach = 2 * seen.reach;
-  s.lower.resize(static_cast<std::size_t>(count));
+  s.lower.resize(static_cast<std::size_t>(round_up(count, kVector)));
   for (index c = 0; c < count; ++c)
     s.lower[static_cast<std::size_t>(c)] =
         radii_ == nullptr
             ? list[c].score
             : rounded_down(double(list[c].score) - reach * double(radii_[list[c].item]));
-  const auto nth = s.lower.begin() + (keep_ - 1);
-  std::nth_element(s.lower.begin(), nth, s.lower.end(), std::greater<float>());
-  threshold = std::max(threshold, rounded_down(double(*nth) - 2 * seen.width));
+  const float nth = isa::table().top_n->nth_largest(s.lower.data(), count, keep_);
+  threshold = std::max(threshold, rounded_down(double(nth) - 2 * seen.width));
   index kept = 0;  // without a branch: what stays is as good as random
   for (index c = 0; c < count; ++c) {
     list[kept] = list[c];
@@ -218,11 +252,11 @@ float Selector<T>::guess(index q, const Seen& seen, float* peaks, index count, d
   const float least = first_threshold(seen);
   // Of the best that matter this many were drawn, and hardly ever more than `rank`.
   const double mean = share * double(keep_ + barred(q));
-  const index rank = static_cast<index>(mean + 4 * std::sqrt(mean) + 3);
+  const index rank = static_cast<index>(mean + 3 * std::sqrt(mean) + 2);
   if (rank > count || seen.width == kInfinity) return least;
-  std::nth_element(peaks, peaks + (rank - 1), peaks + count, std::greater<float>());
+  const float nth = isa::table().top_n->nth_largest(peaks, count, rank);
   const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.typical_radius();
-  return std::max(least, rounded_down(double(peaks[rank - 1]) - most - 2 * seen.width));
+  return std::max(least, rounded_down(double(nth) - most - 2 * seen.width));
 }
 
 template <class T>

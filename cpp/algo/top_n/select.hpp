@@ -36,7 +36,8 @@ class Selector {
       std::uint32_t item;
     };
     std::vector<float> lower;
-    std::vector<Ranked> ranked;
+    std::vector<Ranked> ranked, spread;
+    std::vector<std::uint32_t> places;
     std::vector<double> query;
     std::vector<double> left, right;  // rows brought into range
     index query_of = -1;
@@ -48,8 +49,8 @@ class Selector {
   // The lowest score that can matter before anything has been found.
   float first_threshold(const Seen& seen) const;
 
-  // Bytes: from the query's own radius.
-  void widen(Seen& seen, double radius) const;
+  // Bytes: from the query's own radius. The reach, rounded up.
+  float widen(Seen& seen, float radius) const;
 
   // Drops from the list what is not eligible or cannot be among the best, and raises the threshold.
   // limit: how many may stay; beyond it the list is decided exactly and the n best are left.

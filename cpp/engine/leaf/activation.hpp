@@ -12,7 +12,8 @@
 
 namespace coterie::COTERIE_ISA {
 
-constexpr double kSeluScale = 1.0507009873554804934, kSeluAlpha = 1.6732632423543772848;
+constexpr double kSeluScale = 1.0507009873554804934,
+                 kSeluBelow = 1.7580993408473768566;  // lambda alpha
 constexpr double kGeluScale = 0.79788456080286535588, kGeluCube = 0.044715;
 
 template <class T, class F>
@@ -70,8 +71,8 @@ template <class T>
       });
     case A::selu:
       return over_lines<T>(t, [&](V z, T*) {
-        const V e = splat(T(kSeluAlpha)) * expm1_negative<T>(lower(zero, z));
-        return splat(T(kSeluScale)) * select<T>((VecInt<T>)(z > zero), z, e);
+        const V e = splat(T(kSeluBelow)) * expm1_negative<T>(lower(zero, z));
+        return select<T>((VecInt<T>)(z > zero), splat(T(kSeluScale)) * z, e);
       });
     case A::gelu:
       return over_lines<T>(t, [&](V z, T*) {
@@ -132,8 +133,7 @@ template <class T>
     case A::selu:
       return over_lines<T>(t, [&](V a, T* g) {
         const V scale = splat(T(kSeluScale));
-        return load(g) *
-               select<T>((VecInt<T>)(a > zero), scale, a + splat(T(kSeluScale * kSeluAlpha)));
+        return load(g) * select<T>((VecInt<T>)(a > zero), scale, a + splat(T(kSeluBelow)));
       });
     case A::gelu:
       return over_lines<T>(t, [&](V z, T* g) {

@@ -16,13 +16,10 @@ COTERIE_INLINE void store_part(float* p, FloatPart v) {
   *reinterpret_cast<FloatPartUnaligned*>(p) = v;
 }
 
-// By query and bucket, which takes each kBuckets-th group and one lane of it: the least value, whose
-// it is, and the least value but one. Without branches, and the few least of all values seldom share
-// a bucket: all below the least of the second values are told.
+// By query and bucket, which takes each kBuckets-th group and one lane of it: the least value,
+// whose it is, and the least value but one. Without branches, and the few least of all values
+// seldom share a bucket: all below the least of the second values are told.
 constexpr int kBuckets = 4;
-typedef std::int32_t IntPart __attribute__((vector_size(width<double> * 4)));
-typedef std::int32_t IntPartUnaligned
-    __attribute__((vector_size(width<double> * 4), aligned(4), may_alias));
 
 struct Buckets {
   alignas(64) float least[kBuckets * kPanelPoints];
@@ -33,26 +30,34 @@ struct Buckets {
     for (int b = 0; b < kBuckets * kPanelPoints; ++b)
       least[b] = second[b] = __builtin_inff(), group[b] = -1;
   }
+  // V: as values come, so that none is read that a narrower store has just written.
+  template <class V>
   COTERIE_INLINE void see(index g, const float* values) {
-    const int at = int(g % kBuckets) * kPanelPoints;
-    for (int l = at; l < at + kPanelPoints; l += width<double>) {
-      const FloatPart v = load_part(values + (l - at)), low = load_part(least + l),
-                      next = load_part(second + l);
-      const IntPart whose = *reinterpret_cast<IntPartUnaligned*>(group + l);
-      const FloatPart other = v < low ? low : v;
-      store_part(second + l, other < next ? other : next);
-      store_part(least + l, v < low ? v : low);
-      *reinterpret_cast<IntPartUnaligned*>(group + l) = v < low ? IntPart{} + int(g) : whose;
-    }
+    typedef V Values __attribute__((aligned(4), may_alias));
+    for (int l = 0; l < kPanelPoints; l += int(sizeof(V) / sizeof(float)))
+      see(g, l, V(*reinterpret_cast<const Values*>(values + l)));
   }
-  // The list of a query, ascending; returns what is not in it is at least. slots: whose the lanes of
-  // groups are; null: their numbers.
+  // Those from lane l on.
+  template <class V>
+  COTERIE_INLINE void see(index g, int l, V v) {
+    typedef decltype(v < v) Mask;
+    l += int(g % kBuckets) * kPanelPoints;
+    V &lowest = *reinterpret_cast<V*>(least + l), &next = *reinterpret_cast<V*>(second + l);
+    Mask& whose = *reinterpret_cast<Mask*>(group + l);
+    const V low = lowest, other = v < low ? low : v;
+    next = other < next ? other : next;
+    lowest = v < low ? v : low;
+    whose = v < low ? Mask{} + int(g) : whose;
+  }
+  // The list of a query, ascending; returns what is not in it is at least. slots: whose the lanes
+  // of groups are; null: their numbers.
   float list(const index* slots, index keep, float* distance, index* nearest) const {
     constexpr int size = kBuckets * kPanelPoints;
     float low[kPanelPoints], beyond = __builtin_inff();
     for (int l = 0; l < kPanelPoints; ++l) low[l] = beyond;
     for (int b = 0; b < size; b += kPanelPoints)
-      for (int l = 0; l < kPanelPoints; ++l) low[l] = second[b + l] < low[l] ? second[b + l] : low[l];
+      for (int l = 0; l < kPanelPoints; ++l)
+        low[l] = second[b + l] < low[l] ? second[b + l] : low[l];
     for (int l = 0; l < kPanelPoints; ++l) beyond = low[l] < beyond ? low[l] : beyond;
     int listed[size], all = 0;
     for (int b = 0; b < size; ++b) {

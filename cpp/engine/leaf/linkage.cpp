@@ -1,6 +1,7 @@
 // The leaves of linkage alone, gathered into a table of their own.
+#include "cluster_lines.hpp"
 #include "near_clusters.hpp"
-#include "near_means.hpp"
+#include "near_points.hpp"
 
 namespace coterie::COTERIE_ISA {
 
@@ -10,6 +11,10 @@ const LinkageTable linkage_table = {
      near_clusters<Cosine, Farthest>, near_clusters<Cityblock, Farthest>,
      near_clusters<Cityblock, Mean<false>>, near_clusters<Chebyshev, Farthest>,
      near_clusters<Chebyshev, Mean<false>>},
-    near_means};
+    {cluster_lines<SqEuclidean, false, Farthest>, cluster_lines<SqEuclidean, true, ExactMean>,
+     cluster_lines<Cosine, false, Farthest>, cluster_lines<Cityblock, false, Farthest>,
+     cluster_lines<Cityblock, false, ExactMean>, cluster_lines<Chebyshev, false, Farthest>,
+     cluster_lines<Chebyshev, false, ExactMean>},
+    {near_points<NearProduct>, near_points<NearSquare>}};
 
 }  // namespace coterie::COTERIE_ISA

@@ -112,8 +112,8 @@ Vec<T> binary_logits_rows(const LossRows<T>& rows, T mean) {
   index j = 0;
   return by_column<T>(
       rows, [&](Vec<T> z, Vec<T> y, Vec<T> & g) __attribute__((always_inline)) {
-        const Vec<T> zero{}, one = splat(T(1)), e = exp_negative<T>(-magnitude<T>(z));
-        const Vec<T> p = select<T>((VecInt<T>)(z < zero), e, one) / (one + e);
+        const Vec<T> zero{}, e = exp_negative<T>(-magnitude<T>(z));
+        const Vec<T> p = logistic_of<T>(z, e);
         rows.output(j++, p);
         g = (p - y) * splat(mean);
         return (higher(zero, z) - z * y + log1p_of<T>(e)) * splat(mean);

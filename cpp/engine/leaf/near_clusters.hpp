@@ -6,8 +6,8 @@
 // members than their neighbours repeat one (of share zero, which neither the greatest nor the mean
 // minds). A cluster of many members may have all lanes of a group.
 //
-// Every value is within (members of the query + 16) 2^-23 of itself, and the rounding of its metric,
-// of the distance that is meant; the lists are those of these values.
+// Every value is within (members of the query + 16) 2^-23 of itself, and the rounding of its
+// metric, of the distance that is meant; the lists are those of these values.
 #pragma once
 #include "buckets.hpp"
 
@@ -18,8 +18,7 @@ struct Farthest {
   alignas(64) double far[kClusterQueries * kPanelPoints];
 
   COTERIE_INLINE void clear(index queries) {
-    for (index i = 0; i < queries * kPanelPoints; i += width<double>)
-      store(far + i, Vec<double>{});
+    for (index i = 0; i < queries * kPanelPoints; i += width<double>) store(far + i, Vec<double>{});
   }
   COTERIE_INLINE void member(index q, float, const Group& d) {
 #pragma GCC unroll 16
@@ -30,7 +29,10 @@ struct Farthest {
   }
   COTERIE_INLINE void panel(index, const float*) {}
   COTERIE_INLINE Group of(index q) const { return load_group(far + q * kPanelPoints); }
-  COTERIE_INLINE static float fold(float a, float b) { return a > b ? a : b; }
+  template <class T>
+  COTERIE_INLINE static T fold(T a, T b) {
+    return a > b ? a : b;
+  }
 };
 
 // The mean distance.
@@ -58,8 +60,8 @@ struct Mean {
 #pragma GCC unroll 16
       for (int i = 0; i < kPanelParts; ++i) {
         const index at = q * kPanelPoints + i * width<double>;
-        store(sum + at, load(sum + at) + to_double(load_part(part + at) *
-                                                   load_part(share + i * width<double>)));
+        store(sum + at, load(sum + at) +
+                            to_double(load_part(part + at) * load_part(share + i * width<double>)));
         store_part(part + at, FloatPart{});
       }
   }
@@ -68,7 +70,7 @@ struct Mean {
 };
 
 template <class Metric, class Fold>
-COTERIE_INLINE void see_panel(const NearClustersTask& t, const double* panel, Fold& fold) {
+COTERIE_INLINE void see_panel(const ClusterTask& t, const double* panel, Fold& fold) {
   index m = 0;
   for (; m + kSideBySide <= t.members; m += kSideBySide) {
     const double* x[kSideBySide];
@@ -80,8 +82,7 @@ COTERIE_INLINE void see_panel(const NearClustersTask& t, const double* panel, Fo
       fold.member(t.query[m + s], t.x_share[m + s], Metric::below(sums[s], t.depth));
   }
   for (; m < t.members; ++m)
-    fold.member(t.query[m], t.x_share[m],
-                fused_screen<Metric>(t.x + m * t.depth, panel, t.depth));
+    fold.member(t.query[m], t.x_share[m], fused_screen<Metric>(t.x + m * t.depth, panel, t.depth));
 }
 
 template <class Metric, class Fold>
@@ -112,7 +113,7 @@ void near_clusters(const NearClustersTask& task) {
           if (slot < 0 || slot == t.self[q]) d[l] = __builtin_inff();
         }
       }
-      buckets[q].see(g, d);
+      buckets[q].see<FloatPart>(g, d);
     }
   }
   for (index q = 0; q < t.queries; ++q)

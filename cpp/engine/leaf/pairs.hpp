@@ -95,6 +95,10 @@ COTERIE_INLINE Group fused_screen(const double* x, const double* panel, index de
 }
 
 struct SqEuclidean {
+  COTERIE_INLINE static void add(Vec<double>& s, Vec<double> a, Vec<double> b) {
+    const Vec<double> d = a - b;
+    s += d * d;
+  }
   COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) {
     const Vec<double> d = a - b;
     s = madd(d, d, s);
@@ -111,15 +115,16 @@ struct SqEuclidean {
   COTERIE_INLINE static Group of(const double* x, const double* panel, index depth) {
     return over_features(
         x, panel, depth,
-        [](Vec<double> & s, Vec<double> a, Vec<double> b) __attribute__((always_inline)) {
-          const Vec<double> d = a - b;
-          s += d * d;
-        });
+        [](Vec<double> & s, Vec<double> a, Vec<double> b)
+            __attribute__((always_inline)) { add(s, a, b); });
   }
 };
 
 struct Cityblock {
-  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) { s += magnitude(a - b); }
+  COTERIE_INLINE static void add(Vec<double>& s, Vec<double> a, Vec<double> b) {
+    s += magnitude(a - b);
+  }
+  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) { add(s, a, b); }
   COTERIE_INLINE static Group below(const Group& sum, index) { return sum; }
   COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
     return of(x, panel, depth);
@@ -128,12 +133,15 @@ struct Cityblock {
     return over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
-            __attribute__((always_inline)) { s += magnitude(a - b); });
+            __attribute__((always_inline)) { add(s, a, b); });
   }
 };
 
 struct Chebyshev {
-  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) { s = higher(s, magnitude(a - b)); }
+  COTERIE_INLINE static void add(Vec<double>& s, Vec<double> a, Vec<double> b) {
+    s = higher(s, magnitude(a - b));
+  }
+  COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) { add(s, a, b); }
   COTERIE_INLINE static Group below(const Group& sum, index) { return sum; }
   COTERIE_INLINE static Group screen(const double* x, const double* panel, index depth) {
     return of(x, panel, depth);
@@ -142,12 +150,13 @@ struct Chebyshev {
     return over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
-            __attribute__((always_inline)) { s = higher(s, magnitude(a - b)); });
+            __attribute__((always_inline)) { add(s, a, b); });
   }
 };
 
 // 1 - <x, y>, at least zero: rows of unit length.
 struct Cosine {
+  COTERIE_INLINE static void add(Vec<double>& s, Vec<double> a, Vec<double> b) { s += a * b; }
   COTERIE_INLINE static void fuse(Vec<double>& s, Vec<double> a, Vec<double> b) {
     s = madd(a, b, s);
   }
@@ -164,7 +173,10 @@ struct Cosine {
     Group e = over_features(
         x, panel, depth,
         [](Vec<double> & s, Vec<double> a, Vec<double> b)
-            __attribute__((always_inline)) { s += a * b; });
+            __attribute__((always_inline)) { add(s, a, b); });
+    return from_one(e);
+  }
+  COTERIE_INLINE static Group from_one(Group e) {
 #pragma GCC unroll 16
     for (int i = 0; i < kPanelParts; ++i) e.v[i] = higher(splat(1.0) - e.v[i], Vec<double>{});
     return e;

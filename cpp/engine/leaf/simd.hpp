@@ -248,6 +248,16 @@ COTERIE_INLINE V tagged(V a, I clear, I tag) {
 }
 #endif
 
+COTERIE_INLINE Vec<double> square_roots(Vec<double> v) {
+#if COTERIE_VECTOR_BYTES == 64
+  return (Vec<double>)_mm512_maskz_sqrt_pd(0xff, (__m512d)v);  // GCC 12 warns of the plain one
+#elif COTERIE_VECTOR_BYTES == 32
+  return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
+#else
+  for (int i = 0; i < width<double>; ++i) v[i] = __builtin_sqrt(v[i]);
+  return v;
+#endif
+}
 // Of as many floats as there are lanes of double.
 typedef float FloatPart __attribute__((vector_size(width<double> * 4)));
 COTERIE_INLINE FloatPart square_roots(FloatPart v) {

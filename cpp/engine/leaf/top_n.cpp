@@ -1,5 +1,6 @@
 // The leaves of top-N, gathered into their part of an ISA's table.
 #include "exact.hpp"
+#include "nth_largest.hpp"
 #include "top_n_int8.hpp"
 #include "top_n_rows.hpp"
 #include "top_n_tile.hpp"
@@ -37,9 +38,9 @@ double exact_dot(const T* x, index depth, const double* y) {
 
 extern const TopNTable top_n_table;
 #ifdef COTERIE_BYTE_DOT
-constexpr auto kFastInt8 = top_n_int8<FastByteDot>;
+constexpr ByteKernels kFastBytes = {top_n_int8<FastByteDot>, top_n_int8_both<FastByteDot>};
 #else
-constexpr void (*kFastInt8)(const TopNInt8Task&, float*) = nullptr;
+constexpr ByteKernels kFastBytes = {nullptr, nullptr};
 #endif
 constexpr TopNTable kTopNTable = {{scaled<float>, exact_dot<float>, top_n_rows<float>},
                                   {scaled<double>, exact_dot<double>, top_n_rows<double>},
@@ -48,8 +49,9 @@ constexpr TopNTable kTopNTable = {{scaled<float>, exact_dot<float>, top_n_rows<f
                                   top_n_panel<true>,
                                   top_n_peaks,
                                   quantise_row,
-                                  top_n_int8<ByteDot>,
-                                  kFastInt8};
+                                  nth_largest,
+                                  {top_n_int8<ByteDot>, top_n_int8_both<ByteDot>},
+                                  kFastBytes};
 const TopNTable top_n_table = kTopNTable;
 
 }  // namespace coterie::COTERIE_ISA

@@ -31,26 +31,164 @@ COTERIE_INLINE void int8_tile(const TopNInt8Task& t, index j0, Vec<Int32> (&acc)
   }
 }
 
-// Upper bounds of the products, but for what the thresholds allow for.
+// Upper bounds of the products, but for what the thresholds allow for: of the items of lane vector
+// i, from their sums with query j.
+COTERIE_INLINE Vec<float> int8_score(const TopNInt8Task& t, index j, int i, Vec<float> sums) {
+  const index at = i * width<float>;
+  return madd(sums * load(t.item_scale + at), broadcast(t.query_scale + j),
+              madd(load(t.item_radius + at), broadcast(t.query_norm + j), load(t.item_bias + at)));
+}
+
 template <class Dot>
 COTERIE_INLINE void int8_scores(const TopNInt8Task& t, index j0, Acc<float>& acc) {
   Vec<Int32> sums[NR][NV];
   int8_tile<Dot>(t, j0, sums);
 #pragma GCC unroll 8
-  for (int i = 0; i < NV; ++i) {
-    const index at = i * width<float>;
-    const Vec<float> scale = load(t.item_scale + at), radius = load(t.item_radius + at),
-                     bias = load(t.item_bias + at);
+  for (int i = 0; i < NV; ++i)
 #pragma GCC unroll 16
     for (int j = 0; j < NR; ++j)
-      acc[j][i] = madd(__builtin_convertvector(sums[j][i], Vec<float>) * scale,
-                       broadcast(t.query_scale + j0 + j),
-                       madd(radius, broadcast(t.query_norm + j0 + j), bias));
+      acc[j][i] = int8_score(t, j0 + j, i, __builtin_convertvector(sums[j][i], Vec<float>));
+}
+
+COTERIE_INLINE float highest_lane(Vec<float> v) {
+  float best = v[0];
+  for (int i = 1; i < width<float>; ++i) best = best < v[i] ? v[i] : best;
+  return best;
+}
+
+// A coarser test that costs two operations a vector of sums instead of five:
+//   t_item I < (threshold - r |query|) / t_query   with the panel's largest r: no item reaches it.
+// What falls short of a threshold by kSlack does so after all roundings, too.
+constexpr float kSlack = 0x1p-19f;
+
+struct Coarse {
+  Vec<float> scale[NV], bias[NV];  // bias: 0, or the lowest of all for what is excluded
+  float radius;
+
+  explicit Coarse(const TopNInt8Task& t) {
+    Vec<float> widest{};
+    for (int i = 0; i < NV; ++i) {
+      scale[i] = load(t.item_scale + i * width<float>);
+      bias[i] = load(t.item_bias + i * width<float>);
+      widest = higher(widest, load(t.item_radius + i * width<float>));
+    }
+    radius = highest_lane(widest);
+  }
+  // Of a tile's queries, a whole vector or more.
+  COTERIE_INLINE void limits(const TopNInt8Task& t, index j0, float* out) const {
+    for (int j = 0; j < NR; j += width<float>) {
+      const Vec<float> thresholds = load(t.of_queries.thresholds + j0 + j);
+      const Vec<float> apart = thresholds - splat(radius) * load(t.query_norm + j0 + j);
+      store(out + j, (apart - splat(kSlack)) / load(t.query_scale + j0 + j));
+    }
+  }
+};
+
+// One bit a query: may one of its scores be at the threshold?
+COTERIE_INLINE unsigned may_reach(const Coarse& coarse, const float* limits,
+                                  const Acc<float>& sums) {
+  unsigned hits = 0;
+#pragma GCC unroll 16
+  for (int j = 0; j < NR; ++j) {
+    Vec<float> best = madd(sums[j][0], coarse.scale[0], coarse.bias[0]);
+#pragma GCC unroll 8
+    for (int i = 1; i < NV; ++i)
+      best = higher(best, madd(sums[j][i], coarse.scale[i], coarse.bias[i]));
+    hits |= unsigned(not_at_least(best, broadcast(limits + j)) != kAllLanes) << j;
+  }
+  return hits;
+}
+
+// The same for the items' lists, into which the queries go.
+COTERIE_INLINE void lane_limits(const TopNInt8Task& t, Vec<float> (&limit)[NV]) {
+  float widest = 0;
+  for (index j = 0; j < t.n_queries; ++j)
+    widest = widest < t.query_radius[j] ? t.query_radius[j] : widest;
+  for (int i = 0; i < NV; ++i) {
+    const index at = i * width<float>;
+    const Vec<float> apart =
+        load(t.of_items.thresholds + at) - splat(widest) * load(t.item_norm + at);
+    limit[i] = (apart - splat(kSlack)) / load(t.item_scale + at);
+  }
+}
+
+COTERIE_INLINE unsigned lanes_may_reach(const TopNInt8Task& t, const Vec<float> (&limit)[NV],
+                                        index j0, const Acc<float>& sums) {
+  unsigned hits = 0;
+#pragma GCC unroll 8
+  for (int i = 0; i < NV; ++i) {
+    Vec<float> best = sums[0][i] * broadcast(t.query_scale + j0);
+#pragma GCC unroll 16
+    for (int j = 1; j < NR; ++j)
+      best = higher(best, sums[j][i] * broadcast(t.query_scale + j0 + j));
+    hits |= unsigned(not_at_least(best, limit[i]) != kAllLanes) << i;
+  }
+  return hits;
+}
+
+// A line of sums into scores for the query.
+COTERIE_INLINE void query_scores(const TopNInt8Task& t, index j, float* line) {
+#pragma GCC unroll 8
+  for (int i = 0; i < NV; ++i) {
+    float* at = line + i * width<float>;
+    store(at, int8_score(t, j, i, load(at)));
+  }
+}
+
+// Sums into scores for the items of lane vectors `hits`, collected.
+[[gnu::noinline]] inline void collect_int8_lanes(const TopNInt8Task& t, index j0, unsigned hits,
+                                                 const Spilled& sums) {
+  const index n = t.n_queries - j0 < NR ? t.n_queries - j0 : NR;
+  Spilled scores;
+  for (unsigned left = hits; left != 0; left &= left - 1) {
+    const index at = __builtin_ctz(left) * width<float>;
+    const Vec<float> scale = load(t.item_scale + at), norm = load(t.item_norm + at);
+    for (index j = 0; j < n; ++j)
+      store(scores.score[j] + at,
+            madd(load(sums.score[j] + at) * scale, broadcast(t.query_scale + j0 + j),
+                 broadcast(t.query_radius + j0 + j) * norm));
+  }
+  collect_lanes(scores, t.of_items, n, hits, t.first_query + std::uint32_t(j0), t.n_items);
+}
+
+template <class Dot, bool both>
+void top_n_int8_flat(const TopNInt8Task& t) {
+  const Coarse coarse(t);
+  [[maybe_unused]] Vec<float> of_items[NV];
+  if constexpr (both) lane_limits(t, of_items);
+  for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
+    Vec<Int32> sums[NR][NV];
+    int8_tile<Dot>(t, j0, sums);
+    Acc<float> acc;
+#pragma GCC unroll 16
+    for (int j = 0; j < NR; ++j)
+#pragma GCC unroll 8
+      for (int i = 0; i < NV; ++i) acc[j][i] = __builtin_convertvector(sums[j][i], Vec<float>);
+    float limits[NR + width<float>];
+    coarse.limits(t, j0, limits);
+    unsigned hits = may_reach(coarse, limits, acc);
+    unsigned items = 0;
+    if constexpr (both) items = lanes_may_reach(t, of_items, j0, acc);
+    if ((hits | items) == 0) continue;
+    Spilled spilled;
+    spill(acc, spilled);
+    if (items != 0) collect_int8_lanes(t, j0, items, spilled);
+    for (; hits != 0; hits &= hits - 1) {
+      const int j = __builtin_ctz(hits);
+      query_scores(t, j0 + j, spilled.score[j]);
+      collect_query(spilled.score[j], t.of_queries, j0 + j, lanes_of(t.n_items), t.first);
+    }
   }
 }
 
 template <class Dot>
+void top_n_int8_both(const TopNInt8Task& t) {
+  top_n_int8_flat<Dot, true>(t);
+}
+
+template <class Dot>
 void top_n_int8(const TopNInt8Task& t, float* peaks) {
+  if (peaks == nullptr && t.flat) return top_n_int8_flat<Dot, false>(t);
   for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
     Acc<float> acc;
     int8_scores<Dot>(t, j0, acc);
@@ -78,12 +216,6 @@ COTERIE_INLINE void over_row(const float* x, index depth, const F& f) {
     for (index i = 0; p + i < depth; ++i) tail[i] = x[p + i];
     f(load(tail), p, depth - p);
   }
-}
-
-COTERIE_INLINE float highest_lane(Vec<float> v) {
-  float best = v[0];
-  for (int i = 1; i < width<float>; ++i) best = best < v[i] ? v[i] : best;
-  return best;
 }
 
 // A row to bytes, four at a time (TopNTable::quantise).

@@ -11,16 +11,16 @@ struct TopNEpilogue {
 
   COTERIE_INLINE void tile(index j0, const Acc<float>& acc) {
     const unsigned queries = reaching(acc, task.of_queries.thresholds + j0);
-    bool items = false;
-    if constexpr (both) items = any_reaches_lanes(acc, task.of_items.thresholds);
-    if (__builtin_expect(queries != 0 || items, 0)) {
+    unsigned items = 0;
+    if constexpr (both) items = reaching_lanes_of(acc, task.of_items.thresholds);
+    if (__builtin_expect((queries | items) != 0, 0)) {
       Spilled spilled;
       spill(acc, spilled);
       if (queries != 0) collect(spilled, task.of_queries, j0, queries, task.first, task.n_items);
       if constexpr (both)
-        if (items)
+        if (items != 0)
           collect_lanes(spilled, task.of_items, task.n_queries - j0 < NR ? task.n_queries - j0 : NR,
-                        task.first_query + std::uint32_t(j0), task.n_items);
+                        items, task.first_query + std::uint32_t(j0), task.n_items);
     }
   }
 };

@@ -78,8 +78,8 @@ def _add_kmeans(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--out",
         metavar="FILE",
         type=Path,
-        help="write the rows with a column 'cluster' in the format of INPUT, or the labels alone "
-        "to a .npy file; may be INPUT itself",
+        help="write the rows with a column 'cluster' in the format of INPUT, which may be INPUT "
+        "itself, or the labels alone to a .npy file, which may not",
     )
     add(
         "--centers",
@@ -156,8 +156,8 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="write the rows with a column 'component' in the format of INPUT; may be INPUT "
-        "itself. A .npy file holds one array alone: the labels, with --proba the probabilities "
-        "(rows by components), with --anomalies the log densities; not both",
+        "itself. Another .npy file holds one array alone: the labels, with --proba the "
+        "probabilities (rows by components), with --anomalies the log densities; not both",
     )
     add(
         "--proba",
@@ -251,8 +251,8 @@ def _add_tree_files(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="write the rows with a column 'cluster', from 0 in order of first appearance, in the "
-        "format of INPUT, or the labels alone to a .npy file; may be INPUT itself; wants --cut or "
-        "--distance",
+        "format of INPUT, which may be INPUT itself, or the labels alone to a .npy file, which may "
+        "not; wants --cut or --distance",
     )
     add(
         "--z",

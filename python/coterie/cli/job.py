@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from coterie.cli.prepare import Prepared, prepare, short, some
+from coterie.cli.report import counted
 from coterie.cli.streams import note
 from coterie.io import READABLE, check_output, read_table
 from coterie.io.errors import InputError, UsageError
@@ -90,6 +91,8 @@ def check_out(job: Job, alone: str = "labels") -> None:
     else:
         why = f"{kind} like the input, or .npy for {alone} alone"
         check_output("--out", job.out, (kind, ".npy"), why)
+    if job.alone and same_file(job.out, job.input):
+        raise UsageError(f"--out {job.out}: would replace the input")
 
 
 def check_apart(job: Job, *outputs: tuple[str, Path | None]) -> None:
@@ -116,7 +119,7 @@ def check_rows(job: Job, option: str, most: int, table: Table, prepared: Prepare
     rows = len(prepared.X)
     if most > rows:
         left = "" if rows == table.n_rows else f" left of {table.n_rows}"
-        raise UsageError(f"{option} {most}: {job.input} has only {rows} rows{left}")
+        raise UsageError(f"{option} {most}: {job.input} has only {counted(rows, 'row')}{left}")
 
 
 # ---- the work

@@ -19,7 +19,7 @@ from coterie.cli.job import (
     what_was_found,
 )
 from coterie.cli.mlp_target import Target, read_target, without
-from coterie.cli.prepare import prepare
+from coterie.cli.prepare import prepare, rescaled
 from coterie.cli.progress import Progress
 from coterie.cli.report import Report, as_json, as_text, counted, figure, lines_of
 from coterie.cli.streams import tell
@@ -99,15 +99,16 @@ def fit_file(job: MlpJob) -> MlpReport:
         target = read_target(table, job.target, job.task)
         if job.features is not None and job.target in job.features:
             raise UsageError(f"--features: wanted columns beside the target, got {job.target!r}")
-        prepared = prepare(without(table, job.target), job.features, job.scale, job.missing)
-        notices = what_was_found(table, prepared, "predicting")
-        table.columns.clear()  # the matrix holds their values now
+        prepared = prepare(without(table, job.target), job.features, "none", job.missing)
         if prepared.kept is not None:
             kept = prepared.kept
             target = target._replace(values=target.values[kept], known=target.known[kept])
         parts = _split(job, target)
-        progress.show("training")
-        outcome = _train(job, prepared, target, parts, notices)
+        # By the rows trained on: what is held out is to be new to the net in every respect.
+        prepared = rescaled(prepared, prepared.X[parts.train], job.scale, str(job.input))
+        notices = what_was_found(table, prepared, "predicting")
+        table.columns.clear()  # the matrix holds their values now
+        outcome = _train(job, prepared, target, parts, progress, notices)
         report = MlpReport(
             **facts(job, table, prepared, notices),
             **_figures(job, target, parts, outcome),
@@ -158,10 +159,19 @@ def _split(job: MlpJob, target: Target) -> Parts:
 
 
 def _train(
-    job: MlpJob, prepared: Prepared, target: Target, parts: Parts, notices: list[str]
+    job: MlpJob,
+    prepared: Prepared,
+    target: Target,
+    parts: Parts,
+    progress: Progress,
+    notices: list[str],
 ) -> Outcome:
     from coterie.mlp import MLPClassifier, MLPRegressor
 
+    def show(epoch: int, loss: float) -> None:
+        progress.show(f"training, epoch {epoch} of at most {job.max_iter}, loss {loss:.6g}")
+
+    progress.show(f"training on {counted(len(parts.train), 'row')}")
     options: dict[str, Any] = {
         "hidden_layer_sizes": tuple(job.hidden),
         "activation": job.activation,
@@ -174,16 +184,18 @@ def _train(
     X, y = prepared.X, target.values[parts.train]
     if target.classes is not None:
         classifier = MLPClassifier(**options)
+        classifier._watch = show if progress.live else None
         with fitting(job, "training", notices):
             classifier.fit(X[parts.train], y)
-        codes = classifier.predict(X)
-        best = classifier.predict_proba(X).max(axis=1)
+            codes = classifier.predict(X)
+            best = classifier.predict_proba(X).max(axis=1)
         return Outcome(classifier, target.classes[codes], best)
     shift, divide = float(y.mean()), float(y.std()) or 1.0
     regressor = MLPRegressor(**options)
+    regressor._watch = show if progress.live else None
     with fitting(job, "training", notices):
         regressor.fit(X[parts.train], (y - shift) / divide)
-    predictions = regressor.predict(X).astype(np.float64) * divide + shift
+        predictions = regressor.predict(X).astype(np.float64) * divide + shift
     return Outcome(regressor, predictions, None)
 
 
@@ -296,7 +308,7 @@ class MlpReport(Report):
             share = f"{right / held:.1%}" if held else "-"
             rows.append([one_line(str(label))[:32], str(trained), str(held), share])
         rest = len(self.classes) - len(shown)
-        more = [f"({rest} rarer classes are not shown; --json has all)"] if rest else []
+        more = [f"(not shown, as they are rarer: {rest}; --json has all)"] if rest else []
         return lines_of(rows, width, fixed=4) + more
 
     def files(self) -> list[tuple[str, str | None]]:

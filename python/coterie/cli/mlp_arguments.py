@@ -29,15 +29,18 @@ def add_mlp(commands: Any) -> None:
     )
     add_input(parser)
     _add_net(parser)
-    add_columns(parser, "a target of numbers is scaled likewise while training")
+    add_columns(
+        parser,
+        "all by the rows trained on; a target of numbers is scaled to standard while training",
+    )
     _add_training(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
         type=Path,
         help="write the rows with a column 'prediction', for classes also 'probability' (of the "
-        "predicted class), in the format of INPUT; may be INPUT itself. A .npy file holds the "
-        "predictions alone",
+        "predicted class), in the format of INPUT; may be INPUT itself. Another .npy file holds "
+        "the predictions alone",
     )
     add_rows(parser, "their predictions are empty; in .npy and .npz -1, NaN or an empty text")
     add_common(parser)

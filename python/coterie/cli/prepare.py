@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from coterie.io.table import Table
 
-__all__ = ["Prepared", "choose_features", "prepare", "short", "some"]
+__all__ = ["Prepared", "choose_features", "prepare", "rescaled", "short", "some"]
 
 ROWS_AT_ONCE = 4096
 
@@ -107,13 +107,27 @@ def prepare(table: Table, features: list[str] | None, scale: str, missing: str) 
         X = X[kept]
     if features is None:
         notices += _row_counters(X, names)
-    shift, divide, reach, constant = _moments(X, names, scale)
+    none = np.zeros(0)
+    prepared = Prepared(X, names, kept, none, none, none, left_out, [], notices)
+    return rescaled(prepared, X, scale, str(table.path))
+
+
+def rescaled(prepared: Prepared, like: NDArray[Any], scale: str, path: str) -> Prepared:
+    """Scale rows that are not scaled yet as the rows `like` ask for.
+
+    Raises
+    ------
+    InputError
+        When values of `like` are too large for it; the message names `path` and the column.
+    """
+    names = prepared.names
+    shift, divide, reach, constant = _moments(like, names, scale)
     bad = np.flatnonzero(~np.isfinite(shift) | ~np.isfinite(divide))
     if len(bad):
-        where = f"{table.path}, column {short(names[bad[0]])}"
+        where = f"{path}, column {short(names[bad[0]])}"
         raise InputError(f"{where}: the values are too large for --scale {scale}")
-    Z = _scaled(X, shift, divide)
-    return Prepared(Z, names, kept, shift, divide, reach, left_out, constant, notices)
+    X = _scaled(prepared.X, shift, divide)
+    return replace(prepared, X=X, shift=shift, divide=divide, reach=reach, constant=constant)
 
 
 # ---- columns
@@ -256,9 +270,9 @@ def _missing_message(
     worst = [j for j in np.argsort(-counts, kind="stable") if counts[j]]
     by_column = some([f"{_cut(names[j])} {counts[j]}" for j in worst], 5)
     first = names[int(np.flatnonzero(np.isnan(X[rows[0]]))[0])]
-    plural = "rows have" if len(rows) > 1 else "row has"
+    have = "has" if len(rows) == 1 else "have"
     return (
-        f"{table.path}: {len(rows)} of {len(X)} {plural} missing values ({by_column}), first at "
+        f"{table.path}: {len(rows)} of {len(X)} rows {have} missing values ({by_column}), first at "
         f"{table.where(int(rows[0]))}, column {short(first)}; --missing drop leaves such rows out"
     )
 

@@ -222,10 +222,12 @@ def feature_table(
     lines = lines_of(rows, width, fixed=3)
     if len(picked) < len(report.features):
         rest = len(report.features) - len(picked)
-        lines.append(f"({rest} features that differ less are not shown; --json has all)")
+        lines.append(
+            f"(not shown: {counted(rest, 'feature')} of lesser differences; --json has all)"
+        )
     if len(shown) < len(groups):
         rest = len(groups) - len(shown)
-        lines.append(f"({rest} smaller {heads[0]}s are not shown; --json has all)")
+        lines.append(f"(not shown: {counted(rest, 'smaller ' + heads[0])}; --json has all)")
     return lines
 
 

@@ -261,7 +261,7 @@ def leaders(Z: ArrayLike, T: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.i
     TypeError
         If T is not of int32.
     ValueError
-        If Z is not a linkage matrix, T is of another length, or a flat cluster of T is not a
+        If Z is not a linkage matrix, T is of another shape, or a flat cluster of T is not a
         cluster of the tree.
 
     Notes
@@ -278,13 +278,13 @@ def leaders(Z: ArrayLike, T: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.i
     """
     matrix = linkage_matrix(Z)
     labels = np.asarray(T)
-    if labels.dtype != np.int32 or labels.ndim != 1:
-        raise TypeError(
-            f"T: wanted a 1-D array of int32, got dtype {labels.dtype} and shape {labels.shape}"
-        )
+    if labels.dtype != np.int32:
+        raise TypeError(f"T: wanted an array of int32, got dtype {labels.dtype}")
     n = len(matrix) + 1
-    if len(labels) != n:
-        raise ValueError(f"T: wanted a label for each of the {n} observations, got {len(labels)}")
+    if labels.shape != (n,):
+        raise ValueError(
+            f"T: wanted a label for each of the {n} observations, got shape {labels.shape}"
+        )
     nodes, ids = _core.tree_leaders(matrix, np.ascontiguousarray(labels))
     found, parts = np.unique(ids, return_counts=True)
     if len(found) < len(ids):

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie import _core
-from coterie._distances import angles, core_name, directed, near_origin
+from coterie._distances import above_diagonal, angles, core_name, directed, near_origin
 from coterie._memory import require_memory
 from coterie._validate import check_bool, check_option, check_threads
 from coterie.hierarchy._order import optimal_leaf_ordering
-from coterie.hierarchy._pairs import known_metric, looks_like_distances, observations, pdist
+from coterie.hierarchy._pairs import (
+    known_metric,
+    looks_like_distances,
+    observations,
+    pdist,
+    require_condensed,
+)
 from coterie.hierarchy._valid import ClusterWarning, condensed_size
 
 if TYPE_CHECKING:
@@ -79,8 +85,8 @@ def linkage(
     memory : {'auto', 'vectors', 'matrix'}, default='auto'
         'vectors' keeps O(n n_features): 'single' by any metric, 'ward', 'centroid' and 'median',
         and 'average' and 'weighted' of 'sqeuclidean', 'cosine', 'correlation' and, where X holds
-        zeros and ones alone, 'hamming'. 'matrix' keeps up to 8 n^2 bytes. 'auto' takes the first
-        where it can.
+        zeros and ones alone, 'hamming'. 'matrix' keeps up to 8 n^2 bytes (see Notes). 'auto' takes
+        the first where it can.
     callback : callable, default=None
         Called with a LinkageInfo now and then.
 
@@ -96,7 +102,8 @@ def linkage(
         If there are fewer than two observations, a distance is negative or not finite, `y` is of
         a length no observations have, or method, metric and memory do not go together.
     MemoryError
-        If the distances do not fit into memory, before any of it is taken.
+        If a matrix of distances does not fit into memory, before it is allocated: at once where no
+        merges could make it fit, else when it is known how many clusters have a row in it.
 
     Warns
     -----
@@ -105,14 +112,15 @@ def linkage(
 
     Notes
     -----
-    'single' takes O(n^2 n_features) time and O(n) memory by Prim's algorithm; with many rows of few
-    features, by a metric that adds up over features, a k-d tree and Boruvka's algorithm take about
-    O(n log n) time and find the same tree. 'complete', 'average', 'weighted' and 'ward' merge all
-    pairs of clusters that are each other's nearest at once, O(n^2) time on most data; many rows,
-    by a metric without a closed form, are compared as the members of clusters until an eighth of
-    the clusters is left, whose distances then fill a matrix. 'centroid' and 'median' merge one
-    pair at a time, and heights may decrease. Equal distances: Z depends neither on threads nor on
-    CPU, but SciPy may break ties otherwise.
+    'single' takes O(n^2 n_features) time and O(n n_features) memory by Prim's algorithm or, of many
+    rows by 'euclidean', 'sqeuclidean' or 'cosine', by Boruvka's, whose searches share what they
+    read; with many rows of few features, by a metric that adds up over features, a k-d tree takes
+    about O(n log n) time. All find the same tree. 'complete', 'average', 'weighted' and 'ward'
+    merge all pairs of clusters that are each other's nearest at once, O(n^2) time on most data;
+    many rows, by a metric without a closed form, are compared as the members of clusters until an
+    eighth of the clusters is left, whose distances then fill a matrix of n^2 / 8 bytes. 'centroid'
+    and 'median' merge one pair at a time, and heights may decrease. Equal distances: Z depends
+    neither on threads nor on CPU, but SciPy may break ties otherwise.
 
     References
     ----------
@@ -136,6 +144,8 @@ def linkage(
         raise TypeError(f"callback: wanted a callable or None, got {callback!r}")
     task = _Task(method, memory, _single_precision(dtype), check_threads(n_threads), callback)
     distances, rows = _given(y, method, metric, task.n_threads)
+    if optimal_ordering and rows is not None:
+        require_condensed(len(rows), "optimal_ordering")
     if distances is not None:
         Z = _from_distances(distances, task)
     else:
@@ -160,6 +170,15 @@ class _Task(NamedTuple):
         callback = self.callback
         return None if callback is None else lambda merges: callback(LinkageInfo(merges, n - 1))
 
+    def require(self, n_bytes: int, clusters: int) -> None:
+        """Raise MemoryError where the distances of so many clusters are too many to keep."""
+        advice = "" if self.single_precision else "dtype=numpy.float32 halves it; "
+        require_memory(
+            n_bytes,
+            f"y, of which {clusters:,} clusters are left",
+            f"{advice}method 'single' or 'ward' of observations needs little",
+        )
+
 
 def _single_precision(dtype: DTypeLike | None) -> bool:
     kind = np.dtype(np.float64 if dtype is None else dtype)
@@ -176,6 +195,8 @@ def _given(
         _need_euclidean(method, metric)
         return pdist(y, metric, n_threads=n_threads), None  # type: ignore[arg-type]
     array = np.asarray(y)
+    if np.iscomplexobj(array):
+        raise TypeError(f"y: wanted real numbers, got dtype {array.dtype}")
     if array.ndim == 1:
         return _checked(np.ascontiguousarray(array, dtype=np.float64), "y"), None
     if array.ndim != 2:
@@ -197,7 +218,8 @@ def _given(
 
 
 def _need_euclidean(method: str, metric: object) -> None:
-    if method in EUCLIDEAN and metric not in ("euclidean", "l2"):
+    named = isinstance(metric, str) and metric != "levenshtein"
+    if method in EUCLIDEAN and not (named and known_metric(metric) == "euclidean"):
         raise ValueError(
             f"metric: wanted 'euclidean' for method {method!r}, which is defined for Euclidean "
             f"distances alone, got {metric!r}"
@@ -224,7 +246,6 @@ def _condensed(square: NDArray[np.float64]) -> NDArray[np.float64]:
     if np.diag(square).any():
         at = int(np.flatnonzero(np.diag(square))[0])
         raise ValueError(f"y: wanted a diagonal of zeros, got {square[at, at]} at row {at}")
-    out, at = np.empty(n * (n - 1) // 2), 0
     for i in range(n - 1):
         line, across = square[i, i + 1 :], square[i + 1 :, i]
         if not np.array_equal(line, across, equal_nan=True):
@@ -233,9 +254,7 @@ def _condensed(square: NDArray[np.float64]) -> NDArray[np.float64]:
                 f"y: wanted a symmetric matrix, got {square[i, j]} at ({i}, {j}) and "
                 f"{square[j, i]} at ({j}, {i})"
             )
-        out[at : at + len(line)] = line
-        at += len(line)
-    return _checked(out, "y")
+    return _checked(above_diagonal(square), "y")
 
 
 def _from_distances(y: NDArray[np.float64], task: _Task) -> NDArray[np.float64]:
@@ -243,7 +262,7 @@ def _from_distances(y: NDArray[np.float64], task: _Task) -> NDArray[np.float64]:
     if task.memory == "vectors" and task.method != "single":
         raise ValueError("memory: 'vectors' wants observations, got distances")
     if task.method != "single":
-        _require_square(n, task, "y")
+        task.require(n * ((n + 15) // 16 * 16) * (4 if task.single_precision else 8), n)
     Z = np.empty((n - 1, 4))
     _core.linkage_condensed(
         y, n, task.method, task.single_precision, Z, task.n_threads, task.progress(n)
@@ -277,7 +296,6 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
         if metric == "angular":
             Z[:, 2] = angles(Z[:, 2])
         return Z
-    _require_square(n, task, "y")
     _core.linkage_matrix(
         X,
         method,
@@ -286,15 +304,10 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
         task.single_precision,
         Z,
         task.n_threads,
+        task.require,
         progress,
     )
     return Z
-
-
-def _require_square(n: int, task: _Task, name: str) -> None:
-    size = n * ((n + 15) // 16 * 16) * (4 if task.single_precision else 8)
-    advice = "dtype=numpy.float32 halves it; method 'single' or 'ward' of observations needs little"
-    require_memory(size, name, advice)
 
 
 def single(y: ArrayLike) -> NDArray[np.float64]:

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-METRICS = (
-    "euclidean",
-    "sqeuclidean",
-    "cityblock",
-    "chebyshev",
-    "cosine",
-    "angular",
-    "correlation",
-    "hamming",
-    "jaccard",
-)
+METRICS = {  # and what SciPy calls them besides
+    "euclidean": ("euclid", "eu", "e"),
+    "sqeuclidean": ("sqeuclid", "sqe"),
+    "cityblock": ("cblock", "cb", "c"),
+    "chebyshev": ("chebychev", "cheby", "cheb", "ch"),
+    "cosine": ("cos",),
+    "angular": (),
+    "correlation": ("co",),
+    "hamming": ("hamm", "ha", "h", "matching"),
+    "jaccard": ("jacc", "ja", "j"),
+}
+SHORT = {alias: name for name, aliases in METRICS.items() for alias in aliases}
 
 
 def pdist(
@@ -45,8 +46,8 @@ def pdist(
     metric : str or callable, default='euclidean'
         'euclidean', 'sqeuclidean', 'cityblock' (or 'manhattan'), 'chebyshev', 'cosine',
         'angular' (the angle in units of pi), 'correlation', 'hamming', 'jaccard' (of what is not
-        zero), as SciPy has them; 'levenshtein', the edits from one string to the other; or a
-        function of two rows.
+        zero), as SciPy has them and under its short names, too; 'levenshtein', the edits from one
+        string to the other; or a function of two rows.
     n_threads : int, default=None
         Threads to use; None stands for all CPUs this process may use.
 
@@ -81,7 +82,7 @@ def pdist(
         return _edits(cast("Any", X), threads)
     rows = observations(X, threads)
     n = len(rows)
-    require_memory(4 * n * (n - 1), "X", "linkage of observations may need none of them")
+    require_condensed(n, "X")
     out = np.empty(n * (n - 1) // 2)
     if callable(metric):
         pairs = ((rows[i], rows[j]) for i in range(n) for j in range(i + 1, n))
@@ -97,6 +98,7 @@ def known_metric(metric: object) -> str:
     if not isinstance(metric, str):
         raise TypeError(f"metric: wanted a name or a function of two rows, got {metric!r}")
     name = metric_name(metric.lower())
+    name = SHORT.get(name, name)
     if name not in METRICS:
         raise ValueError(
             f"metric: wanted one of {', '.join(map(repr, METRICS))}, got {metric!r}; distances of "
@@ -116,6 +118,11 @@ def observations(X: object, n_threads: int, name: str = "X") -> NDArray[np.float
     return rows
 
 
+def require_condensed(n: int, name: str) -> None:
+    """Raise MemoryError where the distances of n observations do not fit."""
+    require_memory(4 * n * (n - 1), name, "linkage of observations may need none of them")
+
+
 def looks_like_distances(rows: NDArray[np.float64]) -> bool:
     """Tell whether these may be distances in a square, not observations."""
     return bool(
@@ -124,6 +131,15 @@ def looks_like_distances(rows: NDArray[np.float64]) -> bool:
         and (rows >= 0).all()
         and np.allclose(rows, rows.T)
     )
+
+
+def _nanoseconds(words: list[str]) -> float:
+    """Return about how long rapidfuzz takes for the distance of two of the words, on one CPU.
+
+    Up to 64 letters fit the bits of a register.
+    """
+    letters = sum(map(len, words)) / len(words)
+    return 6 + letters if letters <= 64 else 8 * letters + letters**2 / 32
 
 
 def _edits(strings: Sequence[str], n_threads: int) -> NDArray[np.float64]:
@@ -143,7 +159,9 @@ def _edits(strings: Sequence[str], n_threads: int) -> NDArray[np.float64]:
         raise ValueError(f"X: wanted two observations or more, got {n}")
     require_memory(4 * n * (n - 1), "X", "fewer strings, or distances of your own, condensed")
     out, at = np.empty(n * (n - 1) // 2), 0
-    block = max(1, 2**22 // n)
+    block = max(
+        1, int(min(2**22, 1e8 / _nanoseconds(words)) / n)
+    )  # Ctrl-C waits for the end of one
     for first in range(0, n - 1, block):
         table = cdist(
             words[first : first + block],

@@ -110,7 +110,8 @@ def inconsistent(Z: ArrayLike, d: int = 2) -> NDArray[np.float64]:
     -----
     Time in proportion to the number of links looked at, for d = 2 at most 3 a row. Deviations are
     formed from differences: equal heights, which in SciPy's sums of squares may leave a remainder,
-    have a deviation of 0.
+    have a deviation of 0. Where one of the heights is infinite, so is the mean, and deviation and
+    coefficient are 0.
 
     References
     ----------

@@ -96,29 +96,13 @@ def is_valid_im(
     ----------
     R : array-like
         What may be an inconsistency matrix.
-    warning : bool, default=False
-        Warn of everything that is wrong.
-    throw : bool, default=False
-        Raise what is wrong first.
-    name : str, default=None
-        What messages call the matrix.
+    warning, throw, name
+        What becomes of what is wrong, as `is_valid_linkage` takes them, errors and warnings alike.
 
     Returns
     -------
     bool
         True if nothing is wrong.
-
-    Raises
-    ------
-    TypeError
-        With `throw`, if R is not of float64.
-    ValueError
-        With `throw`, if anything else is wrong.
-
-    Warns
-    -----
-    ClusterWarning
-        With `warning`, one for each thing that is wrong.
 
     Examples
     --------

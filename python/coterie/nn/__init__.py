@@ -68,6 +68,7 @@ from coterie.nn.layers import (
     Layer,
     LeakyReLU,
     Reshape,
+    SparsityRegularization,
 )
 from coterie.nn.losses import (
     BinaryCrossentropy,
@@ -153,6 +154,7 @@ __all__ = [
     "Reshape",
     "Sequential",
     "SparseCategoricalCrossentropy",
+    "SparsityRegularization",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",

@@ -21,7 +21,7 @@ class Callback(Configured):
         The net that is trained; setting `model.stop_training` ends the fit after this epoch,
         `model.optimizer.learning_rate` may be set, and so may the weights.
     params : dict
-        'epochs', 'steps' an epoch, and 'verbose'.
+        'epochs', 'steps' an epoch, and 'verbose' (0, 1 or 2).
     """
 
     model: Sequential
@@ -57,6 +57,8 @@ class History(Callback):
         The loss and the metrics of every epoch, those of validation as 'val_...'.
     epoch : list of int
         The numbers of the epochs.
+    params : dict
+        'epochs', 'steps' an epoch, and 'verbose'.
     """
 
     def __init__(self) -> None:

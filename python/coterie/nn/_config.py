@@ -66,6 +66,6 @@ def unpacked(value: Any, classes: dict[str, type[Configured]]) -> Any:
         return value
     name, config = value.get("class_name"), value.get("config")
     if not isinstance(name, str) or name not in classes or not isinstance(config, dict):
-        raise ValueError(f"config: wanted a class of coterie.nn, got {name!r}")
+        raise ValueError(f"wanted a class of coterie.nn or of custom_objects, got {name!r}")
     made: Any = classes[name]
     return made(**{key: unpacked(item, classes) for key, item in config.items()})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from coterie._estimator import warn
 from coterie._sparse import is_sparse
-from coterie._validate import _array, _converted, check_weights, float_dtype
+from coterie._validate import _array, _converted, check_real, check_weights, float_dtype
 from coterie.nn.losses import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -18,8 +19,6 @@ from coterie.nn.losses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from coterie.nn._layer import Shape
@@ -133,13 +132,26 @@ def row_weights(
     labels = classes_of(Y)
     if labels is None:
         raise ValueError("class_weight: wanted targets that are classes, got other numbers")
-    table = {int(key): float(value) for key, value in class_weight.items()}
+    table = _class_table(class_weight)
     found, place = np.unique(labels, return_inverse=True)
     by_class = np.array([table.get(int(c), 1.0) for c in found])
-    if not (np.isfinite(by_class) & (by_class >= 0)).all():
-        raise ValueError(f"class_weight: wanted finite weights >= 0, got {class_weight!r}")
     each = by_class[place.ravel()]
     return check_weights(each if weights is None else each * weights, n_rows)
+
+
+def _class_table(class_weight: object) -> dict[int, float]:
+    """Return the weights by class, checked."""
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"class_weight: wanted a dict of class to weight, such as {{0: 1.0, 1: 5.0}}, "
+            f"got {class_weight!r}"
+        )
+    table = {}
+    for key, value in class_weight.items():
+        if not isinstance(key, (int, float, np.number)) or key != np.floor(key):
+            raise TypeError(f"class_weight: wanted numbers of classes as keys, got {key!r}")
+        table[int(key)] = check_real(value, f"class_weight of {key!r}")
+    return table
 
 
 def classes_of(Y: NDArray[Any]) -> NDArray[np.int64] | None:
@@ -158,10 +170,11 @@ def classes_of(Y: NDArray[Any]) -> NDArray[np.int64] | None:
 
 def split(part: Part, share: float, loss: Loss) -> tuple[Part, Part]:
     """Return the head and the tail of the rows, unshuffled; `share` is that of the tail."""
-    if isinstance(share, bool) or not 0 < float(share) < 1:
+    wanted = check_real(share, "validation_split")
+    if not 0 < wanted < 1:
         raise ValueError(f"validation_split: wanted a share in [0, 1), got {share!r}")
     n_rows = len(part.X)
-    at = math.floor(n_rows * (1 - float(share)))
+    at = math.floor(n_rows * (1 - wanted))
     if at in (0, n_rows):
         empty = "training" if at == 0 else "validation"
         raise ValueError(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from coterie import _core
-from coterie._validate import check_option, check_rows, check_threads
-from coterie.nn._activations import ACTIVATIONS, SLOPES
+from coterie._validate import _array, _converted, check_number, check_rows, check_threads
+from coterie.nn._activations import SLOPES, activation_name
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,7 +20,7 @@ def dense_forward(
     X: ArrayLike,
     W: ArrayLike,
     b: ArrayLike | None = None,
-    activation: str = "linear",
+    activation: str | None = "linear",
     *,
     alpha: float | None = None,
     out: tuple[Floats, Floats] | None = None,
@@ -37,8 +37,8 @@ def dense_forward(
     b : array-like of shape (d_out,), default=None
         Biases; None stands for zeros.
     activation : str, default='linear'
-        'linear', 'step', 'relu', 'leaky_relu', 'elu', 'selu', 'gelu', 'gelu_tanh', 'sigmoid',
-        'tanh', 'softplus' or 'softmax' (over the columns).
+        'linear' (also None), 'step', 'relu', 'leaky_relu', 'elu', 'selu', 'gelu', 'gelu_tanh',
+        'sigmoid', 'tanh', 'softplus' or 'softmax' (over the columns).
     alpha : float, default=None
         Slope of 'leaky_relu' for z <= 0, by default 0.2, or scale of 'elu', by default 1.
     out : tuple of two ndarrays of shape (n_samples, d_out), default=None
@@ -76,10 +76,9 @@ def dense_forward(
     weights = _matrix(W, "W", (rows.shape[1], None), rows.dtype)
     bias = None if b is None else _vector(b, "b", weights.shape[1], rows.dtype)
     shape = (rows.shape[0], weights.shape[1])
-    Z, A = (None, None) if out is None else out
-    Z, A = _output(Z, "Z", shape, rows.dtype), _output(A, "A", shape, rows.dtype)
-    name = check_option(activation, "activation", ACTIVATIONS)
-    slope = SLOPES.get(name, 0.0) if alpha is None else float(alpha)
+    Z, A = _outputs(out, {"Z": shape, "A": shape}, {"X": rows, "W": weights, "b": bias})
+    name = activation_name(activation)
+    slope = _slope(name, alpha)
     _core.dense_forward(rows, weights, bias, name, slope, Z, A, check_threads(n_threads))
     return Z, A
 
@@ -90,7 +89,7 @@ def dense_backward(
     W: ArrayLike,
     Z: ArrayLike,
     A: ArrayLike,
-    activation: str = "linear",
+    activation: str | None = "linear",
     *,
     alpha: float | None = None,
     out: tuple[Floats, Floats, Floats] | None = None,
@@ -159,12 +158,13 @@ def dense_backward(
         _matrix(values, name, shape, rows.dtype)
         for values, name in ((dA, "dA"), (Z, "Z"), (A, "A"))
     )
-    dX, dW, db = (None, None, None) if out is None else out
-    dX = _output(dX, "dX", rows.shape, rows.dtype)
-    dW = _output(dW, "dW", weights.shape, rows.dtype)
-    db = _output(db, "db", weights.shape[1:], rows.dtype)
-    name = check_option(activation, "activation", ACTIVATIONS)
-    slope = SLOPES.get(name, 0.0) if alpha is None else float(alpha)
+    dX, dW, db = _outputs(
+        out,
+        {"dX": rows.shape, "dW": weights.shape, "db": weights.shape[1:]},
+        {"X": rows, "W": weights, "dA": gradient, "Z": z, "A": a},
+    )
+    name = activation_name(activation)
+    slope = _slope(name, alpha)
     threads = check_threads(n_threads)
     _core.dense_backward(gradient, rows, weights, z, a, name, slope, dX, dW, db, threads)
     return dX, dW, db
@@ -176,7 +176,7 @@ def _matrix(
     shape: tuple[int | None, ...] = (None, None),
     dtype: np.dtype[np.generic] | None = None,
 ) -> Floats:
-    rows = check_rows(values, name)
+    rows = check_rows(values, name, least=0)
     if not isinstance(rows, np.ndarray):
         raise TypeError(f"{name}: wanted a dense array, got a sparse one")
     if any(want not in (None, got) for want, got in zip(shape, rows.shape, strict=True)):
@@ -186,10 +186,36 @@ def _matrix(
 
 
 def _vector(values: ArrayLike, name: str, size: int, dtype: np.dtype[np.generic]) -> Floats:
-    vector = np.ascontiguousarray(values, dtype=dtype)
+    vector = _array(values, name)
     if vector.shape != (size,):
         raise ValueError(f"{name}: wanted shape ({size},), got {vector.shape}")
-    return cast("Floats", vector)
+    return cast("Floats", _converted(vector, dtype, name))
+
+
+def _slope(activation: str, alpha: float | None) -> float:
+    return SLOPES.get(activation, 0.0) if alpha is None else check_number(alpha, "alpha")
+
+
+def _outputs(
+    out: object, shapes: dict[str, tuple[int, ...]], arguments: dict[str, Floats | None]
+) -> list[Floats]:
+    """Return arrays to write to: those of `out`, which share no memory, or new ones."""
+    dtype = cast("Floats", arguments["X"]).dtype
+    if out is None:
+        return [cast("Floats", np.empty(shape, dtype)) for shape in shapes.values()]
+    if not isinstance(out, (tuple, list)) or len(out) != len(shapes):
+        wanted = f"a tuple of {len(shapes)} arrays, {', '.join(shapes)}"
+        raise ValueError(f"out: wanted {wanted}, got {type(out).__name__}")
+    taken = dict(arguments)
+    found = []
+    for (name, shape), given in zip(shapes.items(), out, strict=True):
+        array = _output(given, name, shape, dtype)
+        for other, values in taken.items():
+            if values is not None and np.may_share_memory(array, values):
+                raise ValueError(f"out: wanted memory of its own for {name}, got that of {other}")
+        taken[name] = array
+        found.append(array)
+    return found
 
 
 def _output(

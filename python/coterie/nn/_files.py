@@ -20,6 +20,7 @@ from coterie.nn._config import Configured, packed, unpacked
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -88,13 +89,17 @@ def _write(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]
         raise OSError(str(error)) from error
 
 
-def load_model(filepath: str | os.PathLike[str]) -> Sequential:
+def load_model(
+    filepath: str | os.PathLike[str], custom_objects: Mapping[str, type[Configured]] | None = None
+) -> Sequential:
     """Read a net that `Sequential.save` wrote, ready to predict or to train on.
 
     Parameters
     ----------
     filepath : str or path
         The file.
+    custom_objects : dict of str to class, default=None
+        Classes of one's own that the net has, by name: initialisers and schedules.
 
     Returns
     -------
@@ -127,7 +132,8 @@ def load_model(filepath: str | os.PathLike[str]) -> Sequential:
         arrays, metadata = _parse(data)
         if metadata.get("format") != FORMAT:
             raise ValueError(f"wanted the format {FORMAT!r}, got {metadata.get('format')!r}")
-        model = _rebuilt(json.loads(metadata["config"]), arrays)
+        known = {**classes(), **(custom_objects or {})}
+        model = _rebuilt(json.loads(metadata["config"]), arrays, known)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         said = str(error) if isinstance(error, ValueError) else repr(error)
         raise ValueError(f"{path}: is not a whole model file: {said}") from error
@@ -164,10 +170,11 @@ def _parse(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     return arrays, metadata
 
 
-def _rebuilt(config: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Sequential:
+def _rebuilt(
+    config: dict[str, Any], arrays: dict[str, NDArray[Any]], known: dict[str, type[Configured]]
+) -> Sequential:
     from coterie.nn.sequential import Sequential
 
-    known = classes()
     model = Sequential(name=config["name"], dtype=config["dtype"], seed=config["seed"])
     for entry in config["layers"]:
         layer = unpacked(entry, known)

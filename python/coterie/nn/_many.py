@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from coterie import _core
@@ -10,9 +12,11 @@ from coterie.nn import _training
 from coterie.nn._errors import DivergenceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from coterie.nn._callback import History
+
+ARGUMENTS = {"model", "x", "y"} | {field.name for field in fields(_training.Request)} - {"recorded"}
 
 
 def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None) -> list[History]:
@@ -36,7 +40,7 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     Raises
     ------
     ValueError
-        If two fits share a net or an optimiser, besides what `fit` raises.
+        If two fits share a net, an optimiser or a callback, besides what `fit` raises.
     DivergenceError
         If the loss of some net was not finite, once all others are trained.
 
@@ -55,35 +59,52 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     [5, 5, 5]
     """
     threads = check_threads(n_threads)
-    ready = []
-    for i, one in enumerate(fits):
-        options = dict(one)
-        try:
-            model, x, y = options.pop("model"), options.pop("x"), options.pop("y")
-        except KeyError as error:
-            raise ValueError(f"fits: wanted 'model', 'x' and 'y', got no {error} in {i}") from None
-        options.setdefault("verbose", 0)
-        ready.append(_training.prepare(model, x, y, _training.Request(**options)))
+    ready = [_prepared(one, f"fits[{i}]") for i, one in enumerate(fits)]
     for what in ("model", "optimizer"):
         seen = [id(fit.model if what == "model" else fit.model.optimizer) for fit in ready]
         if len(set(seen)) < len(seen):
             article = {"model": "a", "optimizer": "an"}[what]
             raise ValueError(f"fits: wanted {article} {what} of its own for each, got one twice")
+    watching = [id(one) for fit in ready for one in fit.callbacks]
+    if len(set(watching)) < len(watching):
+        raise ValueError("fits: wanted callbacks of their own for each, got one twice")
     running = [fit for fit in ready if fit.count]
-    for fit in running:
-        fit.begin()
-    try:
-        outcomes = _core.nn_fit_many([fit.arguments() for fit in running], threads)
-    except BaseException:
-        for fit in running:
-            fit.abandon()
-        raise
     errors = []
-    for fit, outcome in zip(running, outcomes, strict=True):
+    with _training.alone(running):
+        for fit in running:
+            fit.begin()
         try:
-            fit.finish(outcome)
-        except DivergenceError as error:
-            errors.append(error)
+            outcomes = _core.nn_fit_many([fit.arguments() for fit in running], threads)
+        except BaseException:
+            for fit in running:
+                fit.abandon()
+            raise
+        for fit, outcome in zip(running, outcomes, strict=True):
+            try:
+                fit.finish(outcome)
+            except DivergenceError as error:
+                errors.append(error)
     if errors:
         raise errors[0]
     return [fit.history for fit in ready]
+
+
+def _prepared(one: object, where: str) -> _training.Fit:
+    """Return what is to run for one of the dicts."""
+    from coterie.nn.sequential import Sequential
+
+    if not isinstance(one, Mapping):
+        raise TypeError(f"{where}: wanted a dict of the arguments of a fit, got {one!r}")
+    options = dict(one)
+    for name in ("model", "x", "y"):
+        if name not in options:
+            raise ValueError(f"{where}: wanted 'model', 'x' and 'y', got no {name!r}")
+    for name in options:
+        if name not in ARGUMENTS:
+            raise TypeError(f"{where}: wanted arguments of Sequential.fit, got {name!r}")
+    model = options.pop("model")
+    if not isinstance(model, Sequential):
+        raise TypeError(f"{where}: wanted a Sequential as 'model', got {model!r}")
+    options.setdefault("verbose", 0)
+    x, y = options.pop("x"), options.pop("y")
+    return _training.prepare(model, x, y, _training.Request(**options))

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from coterie._estimator import warn
-from coterie._validate import check_int, check_option, check_real
+from coterie._validate import check_int, check_number, check_option, check_real
 from coterie.nn._callback import Callback
 
 if TYPE_CHECKING:
@@ -100,11 +100,11 @@ class EarlyStopping(_Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         self.monitor = monitor
-        self.min_delta = min_delta
+        self.min_delta = check_number(min_delta, "min_delta")
         self.patience = check_int(patience, "patience", low=0)
         self.verbose = verbose
         self.mode = check_option(mode, "mode", ("auto", "min", "max"))
-        self.baseline = baseline
+        self.baseline = None if baseline is None else check_number(baseline, "baseline")
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = check_int(start_from_epoch, "start_from_epoch", low=0)
 
@@ -190,6 +190,10 @@ class ModelCheckpoint(_Monitor):
         self.save_best_only = save_best_only
         self.mode = check_option(mode, "mode", ("auto", "min", "max"))
         self.initial_value_threshold = initial_value_threshold
+        if initial_value_threshold is not None:
+            self.initial_value_threshold = check_number(
+                initial_value_threshold, "initial_value_threshold"
+            )
 
     def on_train_begin(self, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Forget the last fit."""
@@ -204,7 +208,12 @@ class ModelCheckpoint(_Monitor):
             if value is None or not self._better(value, self.best):
                 return
             self.best = value
-        path = str(self.filepath).format(epoch=epoch + 1, **(logs or {}))
+        values = {"epoch": epoch + 1, **(logs or {})}
+        try:
+            path = str(self.filepath).format(**values)
+        except KeyError as error:
+            known = ", ".join(map(repr, values))
+            raise ValueError(f"filepath: wanted names among {known}, got {error}") from None
         self._say(f"Epoch {epoch + 1}: saving model to {path}")
         self.model.save(path)
 
@@ -250,7 +259,7 @@ class ReduceLROnPlateau(_Monitor):
         self.patience = check_int(patience, "patience", low=0)
         self.verbose = verbose
         self.mode = check_option(mode, "mode", ("auto", "min", "max"))
-        self.min_delta = min_delta
+        self.min_delta = check_number(min_delta, "min_delta")
         self.cooldown = check_int(cooldown, "cooldown", low=0)
         self.min_lr = check_real(min_lr, "min_lr")
 

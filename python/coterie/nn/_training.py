@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +20,20 @@ from coterie.nn._errors import DivergenceError
 from coterie.nn.losses import core_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from coterie.nn._callback import Logs
     from coterie.nn.sequential import Sequential
 
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+# Keras's hooks that are never called here: batches, evaluation and prediction run in the core.
+NO_HOOKS = tuple(
+    f"on_{what}_{when}"
+    for what in ("batch", "train_batch", "test", "test_batch", "predict", "predict_batch")
+    for when in ("begin", "end")
+)
+_running: set[int] = set()  # nets that are being fitted, by id
 
 
 @dataclass(kw_only=True)
@@ -43,6 +50,7 @@ class Request:
     class_weight: Mapping[int, float] | None = None
     sample_weight: object = None
     initial_epoch: int = 0
+    recorded: bool = True  # as the net's `history`
 
 
 @dataclass
@@ -58,6 +66,8 @@ class Fit:
     shuffle: bool
     n_threads: int
     callbacks: list[Callback]
+    verbose: int
+    recorded: bool
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
@@ -71,6 +81,7 @@ class Fit:
         self.spec = self.model.optimizer._spec(self.count * self.steps)
         self.seen = self.model._epochs_seen
         self.before = (self.net.theta, self.net.state)
+        self.logs: Logs = {}
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the arguments of the core's fit."""
@@ -103,15 +114,17 @@ class Fit:
     def begin(self) -> None:
         """Tell the callbacks that training begins."""
         self.model.stop_training = False
-        self.model.history = self.history
+        if self.recorded:
+            self.model.history = self.history
+        params = {"verbose": self.verbose, "epochs": self.epochs, "steps": self.steps}
+        self.history.set_params(params)
         for one in self.callbacks:
             one.set_model(self.model)
-            one.set_params(
-                {"epochs": self.epochs, "steps": self.steps, "names": self.names, "fit": self}
-            )
-            one.on_train_begin()
+            one.set_params(params)
         for one in self.callbacks:
-            one.on_epoch_begin(self.first)
+            one.on_train_begin({})
+        for one in self.callbacks:
+            one.on_epoch_begin(self.first, {})
 
     def _between(self, epoch: int, row: NDArray[np.float64]) -> bool:
         """Do what is to be done after an epoch; return whether to stop."""
@@ -120,11 +133,12 @@ class Fit:
         for one in self.callbacks:
             one.on_epoch_end(number, logs)
         self.history.on_epoch_end(number, logs)
+        self.logs = logs
         if self.model.stop_training:
             return True
         if number + 1 < self.epochs:
             for one in self.callbacks:
-                one.on_epoch_begin(number + 1)
+                one.on_epoch_begin(number + 1, {})
         return False
 
     def abandon(self) -> None:
@@ -150,10 +164,10 @@ class Fit:
             rate = float(rates[min(step, len(rates) - 1)])
             for one in self.callbacks:
                 if isinstance(one, _Line):
-                    one.on_train_end()
+                    one.on_train_end({})
             raise DivergenceError(epoch - self.seen + self.first, batch, rate)
         for one in self.callbacks:
-            one.on_train_end()
+            one.on_train_end(self.logs)
         return self.history
 
     def _account(self, epochs: int, iterations: int) -> None:
@@ -170,13 +184,27 @@ class Fit:
         """Train and return the history."""
         if not self.count:
             return self.history
-        self.begin()
-        try:
-            outcome = _core.nn_fit(*self.arguments())
-        except BaseException:  # Ctrl-C, or an error of a callback
-            self.abandon()
-            raise
-        return self.finish(outcome)
+        with alone([self]):
+            self.begin()
+            try:
+                outcome = _core.nn_fit(*self.arguments())
+            except BaseException:  # Ctrl-C, or an error of a callback
+                self.abandon()
+                raise
+            return self.finish(outcome)
+
+
+@contextmanager
+def alone(fits: list[Fit]) -> Iterator[None]:
+    """Refuse a fit of a net while another one runs, in a callback or in another thread."""
+    nets = {id(fit.net) for fit in fits}
+    if nets & _running:
+        raise RuntimeError("fit: wanted one fit of a net at a time, got one while another runs")
+    _running.update(nets)
+    try:
+        yield
+    finally:
+        _running.difference_update(nets)
 
 
 def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
@@ -211,6 +239,8 @@ def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
         shuffle,
         check_threads(model._n_threads),
         callbacks,
+        verbosity(request.verbose),
+        request.recorded,
     )
 
 
@@ -252,11 +282,11 @@ def check_callbacks(callbacks: object, verbose: int | str) -> list[Callback]:
     for one in given:
         if not isinstance(one, Callback):
             raise TypeError(f"callbacks: wanted objects of class Callback, got {one!r}")
-        for hook in BATCH_HOOKS:
+        for hook in NO_HOOKS:
             if callable(getattr(one, hook, None)):
                 raise ValueError(
                     f"callbacks: {type(one).__name__} has {hook}, which is never called: epochs "
-                    "run whole in the core"
+                    "run whole in the core, wanted on_epoch_end or another hook between them"
                 )
     level = verbosity(verbose)
     return [*given, _Line(level)] if level else given

@@ -12,6 +12,7 @@ EarlyStopping(monitor='loss', patience=3)
 from __future__ import annotations
 
 import csv
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,14 +43,24 @@ class LearningRateScheduler(Callback):
     Parameters
     ----------
     schedule : callable
-        `schedule(epoch, learning_rate)` returns the rate of the epoch.
+        `schedule(epoch, learning_rate)`, or `schedule(epoch)`, returns the rate of the epoch.
     verbose : int, default=0
         Above 0, print it.
     """
 
-    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise TypeError(f"schedule: wanted a callable, got {schedule!r}")
         self.schedule = schedule
         self.verbose = verbose
+        try:
+            inspect.signature(schedule).bind(0, 0.0)
+        except TypeError:
+            self._wants_rate = False
+        except ValueError:  # of something built in that does not say
+            self._wants_rate = True
+        else:
+            self._wants_rate = True
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:  # noqa: ARG002
         """Set the rate."""
@@ -59,7 +70,8 @@ class LearningRateScheduler(Callback):
                 "LearningRateScheduler: wanted a constant learning rate to start from, got a "
                 "schedule"
             )
-        optimizer.learning_rate = self.schedule(epoch, optimizer.learning_rate)
+        given = (epoch, optimizer.learning_rate) if self._wants_rate else (epoch,)
+        optimizer.learning_rate = self.schedule(*given)
         if self.verbose:
             rate = optimizer.learning_rate
             print(f"Epoch {epoch + 1}: setting learning rate to {rate}.", flush=True)

@@ -11,6 +11,7 @@ Dropout(rate=0.5)
 from __future__ import annotations
 
 import math
+import operator
 from typing import TYPE_CHECKING, Any
 
 from coterie._validate import check_bool, check_int, check_real
@@ -22,8 +23,7 @@ from coterie.nn._normalization import BatchNormalization
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from coterie.nn._activations import ELU, SLOPES, Activation, LeakyReLU, activation_name
-from coterie.nn._layer import Op, Shape
+    from coterie.nn._layer import Op, Shape
 
 __all__ = [
     "ELU",
@@ -38,6 +38,7 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "Reshape",
+    "SparsityRegularization",
 ]
 
 
@@ -232,13 +233,56 @@ class ActivityRegularization(Elementwise):
         self.l2 = check_real(l2, "l2")
 
     def _op(self) -> Op:
-        return {
-            "kind": "activity",
-            "l1": self.l1,
-            "l2": self.l2,
-            "kl_target": 0.0,
-            "kl_weight": 0.0,
-        }
+        return {"kind": "activity", "l1": self.l1, "l2": self.l2}
+
+
+class SparsityRegularization(Elementwise):
+    """Adds beta sum_j KL(rho | rho_j) to the loss; the values, in (0, 1), pass unchanged.
+
+    rho_j is the mean of feature j over the rows of the batch, clipped to [1e-7, 1 - 1e-7], and
+    KL(rho | r) = rho log(rho / r) + (1 - rho) log((1 - rho) / (1 - r)): each feature is asked to
+    be active, on average, in a share rho of the rows. Not in Keras.
+
+    Parameters
+    ----------
+    rho : float, default=0.05
+        The share wanted, in (0, 1).
+    beta : float, default=1.0
+        Weight of the penalty.
+    name : str, default=None
+        By default 'sparsity_regularization' and a number.
+
+    Notes
+    -----
+    It belongs behind a sigmoid. The gradient by each value of feature j is beta / n (-rho / rho_j +
+    (1 - rho) / (1 - rho_j)), n the rows of the batch, and 0 where rho_j was clipped. Weights of
+    rows have no part in rho_j.
+
+    References
+    ----------
+    A. Ng: Sparse autoencoder. CS294A lecture notes, Stanford, 2011. H. Lee, C. Ekanadham, A. Ng:
+    Sparse deep belief net model for visual area V2. NeurIPS, 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coterie.nn import Sequential
+    >>> layers = [Dense(8, activation="sigmoid"), SparsityRegularization(rho=0.1, beta=2.0)]
+    >>> model = Sequential([*layers, Dense(4)], seed=0)
+    >>> model.compile("adam", "mse")
+    >>> X = np.random.default_rng(0).random((50, 4))
+    >>> history = model.fit(X, X, epochs=2)
+    """
+
+    def __init__(self, rho: float = 0.05, beta: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.rho = check_real(rho, "rho")
+        if not 0 < self.rho < 1:
+            raise ValueError(f"rho: wanted a share in (0, 1), got {rho!r}")
+        self.beta = check_real(beta, "beta")
+
+    def _op(self) -> Op:
+        return {"kind": "activity", "kl_target": self.rho, "kl_weight": self.beta}
 
 
 class Flatten(Layer):
@@ -261,11 +305,13 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: tuple[int, ...], name: str | None = None) -> None:
         super().__init__(name)
-        target = tuple(int(size) for size in target_shape)
+        wanted = "target_shape: wanted sizes of at least 1, one of them perhaps -1"
+        try:
+            target = tuple(operator.index(size) for size in target_shape)
+        except TypeError:
+            raise TypeError(f"{wanted}, got {target_shape!r}") from None
         if not target or target.count(-1) > 1 or any(s < 1 and s != -1 for s in target):
-            raise ValueError(
-                f"target_shape: wanted sizes of at least 1, one of them perhaps -1, got {target}"
-            )
+            raise ValueError(f"{wanted}, got {target}")
         self.target_shape = target
 
     def _shape_after(self, shape: Shape) -> Shape:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from coterie.nn._callback import Callback, History
+    from coterie.nn._config import Configured
     from coterie.nn._gradients import GradientCheck
     from coterie.nn._net import Net
 
@@ -174,6 +175,8 @@ class Sequential(Stack):
             If shapes, labels or values do not fit; the message says which.
         DivergenceError
             If the loss of a batch is not finite; the net then has the best weights it had.
+        RuntimeError
+            If the net is being fitted already, by whom called this or in another thread.
 
         Notes
         -----
@@ -226,6 +229,7 @@ class Sequential(Stack):
             shuffle=False,
             class_weight=class_weight,
             sample_weight=sample_weight,
+            recorded=False,
         )
         logs = _training.prepare(self, x, y, request).run().history
         return self._told([column[0] for column in logs.values()], return_dict)
@@ -329,16 +333,15 @@ class Sequential(Stack):
         """
         net = self._net_or_raise()
         theta = net.theta
-        plain = (
+        X: NDArray[Any]
+        if (
             type(x) is np.ndarray
             and x.dtype == theta.dtype
             and x.ndim == 2
             and x.shape[1:] == net.input_shape
             and x.flags.carray
-        )
-        if plain:
-            X: NDArray[Any] = np.asarray(x)
-            state = net.state
+        ):
+            X, state = x, net.state
         else:
             array = _data.array_of(x, "x")
             theta, state = self._weights_in(array)
@@ -372,8 +375,12 @@ class Sequential(Stack):
         save(self, filepath)
 
     @classmethod
-    def load(cls, filepath: str | os.PathLike[str]) -> Sequential:
+    def load(
+        cls,
+        filepath: str | os.PathLike[str],
+        custom_objects: Mapping[str, type[Configured]] | None = None,
+    ) -> Sequential:
         """Read a net from a file: see `coterie.nn.load_model`."""
         from coterie.nn._files import load_model
 
-        return load_model(filepath)
+        return load_model(filepath, custom_objects)
