@@ -103,8 +103,8 @@ def responsibility_bound(r, logit, dtype):
     """Bound on a difference between two responsibilities, of logits that differ by up to `logit`.
 
     r' = r e^b / sum r e^b is at most r e^(b + sum r b), by Jensen's inequality. Eight roundings are
-    for exp, its sum and the division; below eps / 256 times a component's weight they may be zero, and
-    nothing is promised where logits are off by 1 or more.
+    for exp, its sum and the division; below eps / 256 times a component's weight they may be zero,
+    and nothing is promised where logits are off by 1 or more.
     """
     both = logit + (r * logit).sum(axis=1, keepdims=True)
     off = np.expm1(np.minimum(both, 1)) + 8 * np.finfo(dtype).eps

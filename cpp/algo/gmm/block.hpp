@@ -36,7 +36,7 @@ struct Plan {
 template <class T>
 struct Scratch {
   Scratch(const Plan& plan, index k, index depth)
-      : panels(plan.rows * depth + 16 * isa::kernels<T>().mr),  // whose end may be read past
+      : panels(plan.rows * depth),
         z((plan.rows + isa::kernels<T>().width) * (depth + 4)),
         logits(checked_product(k, plan.rows)),
         weights(plan.rows),

@@ -197,7 +197,7 @@ void gauss_whiten(const MixtureTask<T>& t) {
   }
 }
 
-// What stands for component c in the sum that stands for a set of components.
+// What stands for component c in the exclusive or that stands for a set of components.
 template <class T>
 COTERIE_INLINE VecInt<T> mark_of(index c) {
   std::uint32_t mark = (std::uint32_t(c) + 1) * 0x9e3779b1u;
@@ -232,7 +232,7 @@ void softmax(const SoftmaxTask<T>& task) {
       const Vec<T> within = higher(x, lowest);
       const VecInt<T> counts = (VecInt<T>)(within > lowest);
       const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & counts);
-      set += counts & mark_of<T>(c);
+      set ^= counts & mark_of<T>(c);
       sum += e;
       cross = madd(e, within, cross);
       store(to, e);
