@@ -121,7 +121,7 @@ TEST(top_n, nth_largest) {
     const Rows<float> some(1, count, count, Edge::end, 5, 20);
     std::vector<float> sorted;
     for (index i = 0; i < count; ++i)
-      sorted.push_back(i % 9 == 4 ? -3e38f : some.get(0, i) * 0.37f);
+      sorted.push_back(i % 9 == 4 ? -3e38f : static_cast<float>(some.get(0, i) * 0.37));
     const std::vector<float> as_drawn = sorted;
     std::sort(sorted.begin(), sorted.end(), std::greater<float>());
     for (index n = 1; n <= count; n += 1 + n / 3) {
