@@ -48,12 +48,6 @@ struct Batch {
   index epoch;
 };
 
-// An autoencoder's: they are turned once.
-template <class T>
-bool targets_are_inputs(const Data<T>& data) {
-  return data.y.data == data.x.data && data.y.stride == data.x.stride && data.y.cols == data.x.cols;
-}
-
 struct Sums {
   double loss = 0, activity = 0;
   double metrics[kMaxMetrics] = {};
