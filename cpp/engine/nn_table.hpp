@@ -76,6 +76,7 @@ struct DenseTask {
   std::int64_t x_ld, lanes, depth, columns;
   const T* w;  // depth x columns
   std::int64_t w_ld;
+  bool turned;    // w is columns x depth: w(p, j) stands where w(j, p) would
   const T* bias;  // columns, or null: 0
   T* out;
   std::int64_t out_ld;

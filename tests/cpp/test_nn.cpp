@@ -60,10 +60,15 @@ void products() {
           Guarded<T> x(depth * lanes, edge), weights(depth * columns, edge), bias(columns, edge);
           Guarded<T> out(columns * lanes, edge), a(columns * lanes, edge), d(columns * lanes, edge);
           fill(x, 1), fill(weights, 2), fill(bias, 3), fill(a, 4);
-          nn::DenseTask<T> t{x.data(),         lanes,   lanes,       depth,      columns,
-                             weights.data(),   columns, bias.data(), out.data(), lanes,
-                             Activation::relu, T(0),    nullptr,     0};
+          Guarded<T> turned(depth * columns, edge);
+          for (index i = 0; i < depth * columns; ++i)
+            turned[i % columns * depth + i / columns] = weights[i];
+          nn::DenseTask<T> t{x.data(),    lanes,          lanes,   depth,
+                             columns,     weights.data(), columns, false,
+                             bias.data(), out.data(),     lanes,   Activation::relu,
+                             T(0),        nullptr,        0};
           leaves<T>().dense(t);
+          t.w = turned.data(), t.w_ld = depth, t.turned = true;
           t.bias = nullptr;
           t.outputs = a.data();
           t.outputs_ld = lanes;

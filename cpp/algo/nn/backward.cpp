@@ -95,8 +95,8 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
     const Step& below = plan.steps[i - 1];
     derived = derives_in_product(below);
     const T* from = tile.line(below.z >= 0 ? below.z : below.out);
-    product<T>({g, tile.ld, tile.lanes, s.op.outputs, s.op.inputs,
-                weights.transposed.data() + weights.at[i], s.op.inputs, nullptr, other, tile.ld,
+    product<T>({g, tile.ld, tile.lanes, s.op.outputs, s.op.inputs, weights.theta + s.op.weights,
+                s.op.outputs, true, nullptr, other, tile.ld,
                 derived ? below.op.activation : Activation::linear, T(below.op.alpha),
                 derived ? from : nullptr, tile.ld},
                team);
@@ -104,48 +104,12 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
   }
 }
 
-template <class T>
-Weights<T> weights_of(const Plan& plan, const T* theta, T* state) {
-  Weights<T> weights{theta, state, {}, {}};
-  index size = 0;
-  for (index i = 0; i < static_cast<index>(plan.steps.size()); ++i) {
-    const Op& op = plan.steps[i].op;
-    const bool needed = plan.training && op.kind == Kind::dense && i > plan.lowest;
-    weights.at.push_back(needed ? size : -1);
-    if (needed) size += op.inputs * op.outputs;
-  }
-  weights.transposed = Buffer<T>(size);
-  return weights;
-}
-
-template <class T>
-void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team) {
-  index rows = 0;  // of all weights, one after the other
-  for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (weights.at[i] >= 0) rows += plan.steps[i].op.inputs;
-  team.pieces(rows, 4 * kernels<T>().width, [&](index begin, index end) {
-    index first = 0;
-    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-      const Op& op = plan.steps[i].op;
-      if (weights.at[i] < 0) continue;
-      const index a = std::max<index>(0, begin - first), b = std::min(op.inputs, end - first);
-      first += op.inputs;
-      if (a >= b) continue;
-      T* to = weights.transposed.data() + weights.at[i] + a;
-      kernels<T>().turn({weights.theta + op.weights + a * op.outputs, op.outputs, nullptr, b - a,
-                         op.outputs, to, op.inputs, b - a});
-    }
-  });
-}
-
 #define COTERIE_INSTANTIATE(T)                                                                  \
   template void weights_gradient(const Op&, Tile<T>&, const T*, const T*, T*, T*, bool,         \
                                  const Team&);                                                  \
   template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                         \
   template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool, \
-                              Tile<T>&, const Team&);                                           \
-  template Weights<T> weights_of(const Plan&, const T*, T*);                                    \
-  template void transpose_weights(const Plan&, Weights<T>&, const Team&);
+                              Tile<T>&, const Team&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 

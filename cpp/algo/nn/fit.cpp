@@ -98,7 +98,6 @@ class Loop {
       if (!f_.callback) continue;
       outcome_.stopped = f_.callback(epoch, row);
       if (outcome_.stopped) break;
-      stepper_.refresh();
     }
     outcome_.iterations = optimizer_.iterations - f_.optimizer.iterations;
     return outcome_;
@@ -187,7 +186,7 @@ void forward(const Net& net, const T* theta, const T* state, const View<T>& x, T
              int n_threads) {
   const Plan plan(net, nullptr, false);
   const Cut cut = cut_of<T>(plan, x.rows);
-  const Weights<T> weights = weights_of<T>(plan, theta, const_cast<T*>(state));  // read only here
+  const Weights<T> weights{theta, const_cast<T*>(state)};  // read only here
   const Data<T> data{x, {}, nullptr, nullptr};
   const Batch<T> batch{&data, nullptr, 0, x.rows, 1, 0, 0};
   const auto chunk = [&](index k, Tile<T>& tile) {

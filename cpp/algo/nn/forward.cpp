@@ -46,7 +46,7 @@ void product(const DenseTask<T>& t, const Team& team) {
   if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads) {
     team.pieces(t.columns, grain, [&](index j0, index j1) {
       DenseTask<T> piece = t;
-      piece.w += j0;
+      piece.w += t.turned ? j0 * t.w_ld : j0;
       if (t.bias) piece.bias += j0;
       piece.out += j0 * t.out_ld;
       if (t.outputs) piece.outputs += j0 * t.outputs_ld;
@@ -99,7 +99,7 @@ void dense_step(const Step& s, const Weights<T>& weights, Tile<T>& tile, const T
   const bool apart = s.z >= 0 || op.activation == Activation::softmax;
   T* to = s.z >= 0 ? tile.line(s.z) : out;
   product<T>({in, tile.ld, tile.lanes, op.inputs, op.outputs, weights.theta + op.weights,
-              op.outputs, op.bias >= 0 ? weights.theta + op.bias : nullptr, to, tile.ld,
+              op.outputs, false, op.bias >= 0 ? weights.theta + op.bias : nullptr, to, tile.ld,
               apart ? Activation::linear : op.activation, T(op.alpha), nullptr, 0},
              team);
   if (apart) activate(s, tile, to, out, team);

@@ -69,7 +69,7 @@ void dense_forward(const View<T>& x, const View<T>& w, const T* b, Activation ac
   T *in = tile.line(0), *out = tile.line(inputs);
   over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
     to_lines(x, first, tile, in, team);
-    product<T>({in, tile.ld, tile.lanes, inputs, outputs, w.data, w.stride, b, out, tile.ld,
+    product<T>({in, tile.ld, tile.lanes, inputs, outputs, w.data, w.stride, false, b, out, tile.ld,
                 Activation::linear, T(alpha), nullptr, 0},
                team);
     if (z) to_rows(out, outputs, first, tile, z, team);
@@ -90,9 +90,6 @@ void dense_backward(const View<T>& da, const View<T>& x, const View<T>& w, const
   const Team team = team_for<T>(x.rows, inputs, outputs, dx ? 2 : 1, n_threads);
   Tile<T> tile = layer.tile(2);
   T *in = tile.line(0), *from = tile.line(inputs), *d = tile.line(inputs + outputs);
-  Buffer<T> turned(dx ? checked_product(inputs, outputs) : 0);
-  if (dx)
-    kernels<T>().turn({w.data, w.stride, nullptr, inputs, outputs, turned.data(), inputs, inputs});
   std::fill_n(dw, inputs * outputs, T(0));
   if (db) std::fill_n(db, outputs, T(0));
   over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
@@ -102,7 +99,7 @@ void dense_backward(const View<T>& da, const View<T>& x, const View<T>& w, const
     derive(layer.op, tile, from, d, team);
     weights_gradient(layer.op, tile, in, d, dw, db, first > 0, team);
     if (!dx) return;
-    product<T>({d, tile.ld, tile.lanes, outputs, inputs, turned.data(), inputs, nullptr, in,
+    product<T>({d, tile.ld, tile.lanes, outputs, inputs, w.data, w.stride, true, nullptr, in,
                 tile.ld, Activation::linear, T(0), nullptr, 0},
                team);
     to_rows(in, inputs, first, tile, dx, team);

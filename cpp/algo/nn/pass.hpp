@@ -24,18 +24,12 @@ struct Tile {
 template <class T>
 index line_stride(index lanes);
 
-// The parameters, and W^T of the steps whose input has a gradient.
+// The parameters and the moving statistics.
 template <class T>
 struct Weights {
   const T* theta;
   T* state;
-  Buffer<T> transposed;
-  std::vector<index> at;  // of each step in transposed, or -1
 };
-template <class T>
-Weights<T> weights_of(const Plan& plan, const T* theta, T* state);
-template <class T>
-void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team);
 
 // Rows of a batch.
 template <class T>

@@ -50,7 +50,7 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
       most_(cut_of<T>(plan_, batch_rows)),
       team_{most_.layers ? n_threads_ : 1},
-      weights_(weights_of<T>(plan_, theta, state)) {
+      weights_{theta, state} {
   const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
   // A smaller batch may be cut into larger chunks, never larger than it is.
   index chunk = most_.chunk;
@@ -61,7 +61,6 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
   merged_ = merged(plan_.segments);
   parts_ = Buffer<T>(checked_product(most_.shards, stride_), T(0));
   sums_.resize(static_cast<std::size_t>(most_.chunks));
-  refresh();
 }
 
 template <class T>
@@ -208,7 +207,6 @@ void Stepper<T>::update(Optimizer& o, T* slots) {
                  [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
   }
   ++o.iterations, ++o.taken;
-  refresh();
 }
 
 template <class T>
@@ -228,8 +226,7 @@ Evaluator<T>::Evaluator(const Net& net, const Objective& objective, const T* the
       objective_(objective),
       n_threads_(threads_for(plan_, rows, kernels<T>().width, true, n_threads)),
       cut_(cut_of<T>(plan_, rows)),
-      weights_(
-          weights_of<T>(plan_, theta, const_cast<T*>(state))) {  // read only outside of training
+      weights_{theta, const_cast<T*>(state)} {  // read only outside of training
   for (index i = 0; i < std::min<index>(n_threads_, cut_.chunks); ++i)
     tiles_.push_back(std::make_unique<Tile<T>>(plan_, cut_.chunk));
   sums_.resize(static_cast<std::size_t>(cut_.chunks));

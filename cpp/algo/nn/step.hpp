@@ -22,7 +22,6 @@ class Stepper {
   void update(Optimizer& optimizer, T* slots);
   // The gradient itself; what is not trained is 0.
   void gradient(T* out);
-  void refresh() { transpose_weights(plan_, weights_, team_); }  // after theta was written to
 
   // An interrupt comes before the parameters are touched, or after.
   bool atomic() const { return !most_.layers; }

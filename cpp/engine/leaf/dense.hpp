@@ -1,6 +1,6 @@
 // Products of a dense layer on tiles (nn_table.hpp): rows in lanes, weights broadcast in place.
 //
-//   dense          out(j, r) = finish(bias_j + sum_p w(p, j) x(p, r)); with w^T also dL/dx
+//   dense          out(j, r) = finish(bias_j + sum_p w(p, j) x(p, r)); of w turned it is dL/dx
 //   weights_outer  dw(i, j) = sum_r x(i, r) d(r, j), d turned: outputs in lanes
 //   weights_dot    the same from lines of d: rows in lanes, lanes added at the end
 //
@@ -48,7 +48,7 @@ COTERIE_INLINE void finish(const nn::DenseTask<T>& t, index j, index r, Vec<T> (
     activate_lines<T>({t.activation, t.alpha, V * width<T>, N, out, t.out_ld, out, t.out_ld});
 }
 
-template <class T, int N, int V>
+template <class T, int N, int V, bool Turned>
 [[gnu::noinline]] void dense_block(const nn::DenseTask<T>& t, index j, index r, index p0,
                                    index p1) {
   Vec<T> acc[N][V];
@@ -59,15 +59,16 @@ template <class T, int N, int V>
     for (int v = 0; v < V; ++v)
       acc[n][v] = p0 == 0 ? broadcast(start) : load(t.out + (j + n) * t.out_ld + r + v * width<T>);
   }
-  const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * t.w_ld + j;
+  const index step = Turned ? 1 : t.w_ld, next = Turned ? t.w_ld : 1;  // from p and j to the next
+  const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
 #pragma GCC unroll 1
-  for (index p = p0; p < p1; ++p, x += t.x_ld, w += t.w_ld) {
+  for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
     Vec<T> xv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) xv[v] = load(x + v * width<T>);
 #pragma GCC unroll 32
     for (int n = 0; n < N; ++n) {
-      const Vec<T> wv = broadcast(w + n);
+      const Vec<T> wv = broadcast(w + n * next);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) acc[n][v] = madd(xv[v], wv, acc[n][v]);
     }
@@ -88,14 +89,14 @@ constexpr index block_size(index left, index most) {
   return (left + blocks - 1) / blocks;
 }
 
-template <class T, int N, int V>
+template <class T, int N, int V, bool Turned>
 COTERIE_INLINE void dense_columns(const nn::DenseTask<T>& t, index j, index n, index r, index p0,
                                   index p1) {
   if constexpr (N == 1) {
-    dense_block<T, 1, V>(t, j, r, p0, p1);
+    dense_block<T, 1, V, Turned>(t, j, r, p0, p1);
   } else {
-    if (n > smaller(N)) return dense_block<T, N, V>(t, j, r, p0, p1);
-    dense_columns<T, smaller(N), V>(t, j, n, r, p0, p1);
+    if (n > smaller(N)) return dense_block<T, N, V, Turned>(t, j, r, p0, p1);
+    dense_columns<T, smaller(N), V, Turned>(t, j, n, r, p0, p1);
   }
 }
 
@@ -110,7 +111,10 @@ COTERIE_INLINE void dense_lanes(const nn::DenseTask<T>& t, index r, index p0, in
   for (index j = 0; j < t.columns;) {
     index n = block_size(t.columns - j, most_columns<V>);
     n = at_most(int(n), most_columns<V>);
-    dense_columns<T, most_columns<V>, V>(t, j, n, r, p0, p1);
+    if (t.turned)
+      dense_columns<T, most_columns<V>, V, true>(t, j, n, r, p0, p1);
+    else
+      dense_columns<T, most_columns<V>, V, false>(t, j, n, r, p0, p1);
     j += n;
   }
 }
