@@ -9,6 +9,7 @@
 // NR NV.
 #pragma once
 #include "activation.hpp"
+#include "optimizer.hpp"
 #include "turn.hpp"
 
 namespace coterie::COTERIE_ISA {
@@ -160,8 +161,43 @@ COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
   for (index r = 0; r < count; ++r) out[r] = add ? line[r] + out[r] : line[r];
 }
 
+// Brings what update_block will want while the products are formed.
+template <class T>
+COTERIE_INLINE void fetch_block(const nn::WeightsTask<T>& t, index i, index j, int n, int v) {
+  constexpr index line = 64 / index(sizeof(T));
+  const nn::UpdateTask<T>& u = t.update[0];
+  for (index k = i; k < i + n && k < t.inputs; ++k)
+    for (index at = k * t.dw_ld + j; at < k * t.dw_ld + j + v * width<T>; at += line) {
+      __builtin_prefetch(u.w + at, 1);
+      if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
+      if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
+    }
+}
+
+// The updates of an n x m block from its gradients.
+template <class T>
+[[gnu::noinline]] void update_block(const nn::WeightsTask<T>& t, index i, index j, index n, index m,
+                                    const T* sums) {
+  const index weights = t.inputs - i < n ? t.inputs - i : n;
+  for (int bias = 0; bias < 2; ++bias) {
+    nn::UpdateTask<T> u = t.update[bias];
+    u.rows = bias ? n - weights : weights;
+    if (u.rows == 0) continue;
+    const index from = bias ? j : i * t.dw_ld + j;
+    u.w += from;
+    if (u.slot0) u.slot0 += from;
+    if (u.slot1) u.slot1 += from;
+    u.parts = bias ? sums + weights * m : sums;
+    u.size = t.outputs - j < m ? t.outputs - j : m;
+    u.ld = t.dw_ld, u.part_ld = m;
+    update<T>(u);
+  }
+}
+
 template <class T, int N, int V>
 [[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
+  constexpr index m = V * width<T>;
+  if (t.update) fetch_block<T>(t, i, j, N, V);
   Vec<T> acc[N][V] = {};
   const T* x[N];
   for (int n = 0; n < N; ++n) x[n] = input_line(t, i + n);
@@ -178,12 +214,19 @@ template <class T, int N, int V>
       for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
     }
   }
+  T sums[N * m];
 #pragma GCC unroll 16
   for (int n = 0; n < N; ++n)
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v)
-      store_sums<T>(output_row(t, i + n) + j + v * width<T>, t.outputs - j - v * width<T>,
-                    acc[n][v], t.add);
+    for (int v = 0; v < V; ++v) {
+      T* out = output_row(t, i + n) + j + v * width<T>;
+      const index count = t.outputs - j - v * width<T>;
+      if (t.update == nullptr)
+        store_sums<T>(out, count, acc[n][v], t.add);
+      else
+        store(sums + n * m + v * width<T>, t.add ? acc[n][v] + load_first(out, count) : acc[n][v]);
+    }
+  if (t.update) update_block<T>(t, i, j, N, m, sums);
 }
 
 // Inputs at a time: more than 8 need more addresses than there are registers.

@@ -41,17 +41,18 @@ void reduce(const nn::UpdateTask<T>& t, T* out) {
 template <class T, class F>
 COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const F& f) {
   const Vec<T> keep = splat(t.keep), scale = splat(t.scale);
-  for (index i = 0; i < t.size; i += width<T>) {
-    const index count = t.size - i;
-    const Vec<T> w = load_first(t.w + i, count);
-    Vec<T> g = summed<T>(t, i, count, w);
-    g = lower(splat(t.clip), higher(splat(-t.clip), g)) * scale;
-    store_first<T>(t.w + i, count, f(i, count, g, w * keep));
-  }
+  for (index k = 0; k < t.rows; ++k)
+    for (index i = 0; i < t.size; i += width<T>) {
+      const index count = t.size - i, at = k * t.ld + i;
+      const Vec<T> w = load_first(t.w + at, count);
+      Vec<T> g = summed<T>(t, k * t.part_ld + i, count, w);
+      g = lower(splat(t.clip), higher(splat(-t.clip), g)) * scale;
+      store_first<T>(t.w + at, count, f(at, count, g, w * keep));
+    }
 }
 
 template <class T>
-void update(const nn::UpdateTask<T>& t) {
+[[gnu::noinline]] void update(const nn::UpdateTask<T>& t) {
   using nn::Rule;
   using V = Vec<T>;
   const V rate = splat(t.rate), mu = splat(t.momentum), one = splat(T(1)),
