@@ -128,6 +128,21 @@ def test_updates_of_large_nets_at_once(rule, dtype):
     np.testing.assert_array_equal(trained(), trained(global_clipnorm=1e30))
 
 
+@DTYPES
+def test_averages_of_dead_units_do_not_become_subnormal(dtype):
+    built = Built(dense(2, 3, "relu"), dense(3, 1), dtype=dtype)
+    X, Y = np.ones((4, 2), dtype), np.zeros((4, 1), dtype)
+    arguments = list(built.arguments(X, Y, {"name": "mse"}, {"name": "adam"}, epochs=1))
+    _core.nn_fit(*arguments)
+    built.theta[:9] = -1  # no unit fires any more
+    arguments[11] |= {"epochs": 12_000}
+    arguments[12] = np.empty((12_000, 1))
+    _core.nn_fit(*arguments)
+    slots = arguments[3][: built.n_theta]
+    assert (slots[:9] == 0).all()
+    assert np.isfinite(built.theta).all()
+
+
 def test_shuffling_is_a_permutation_of_its_own():
     """Each row once an epoch, another order each epoch, the same one for the same seed."""
     n = 50
