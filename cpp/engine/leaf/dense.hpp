@@ -17,9 +17,10 @@ namespace coterie::COTERIE_ISA {
 template <int V>
 constexpr int most_columns = NV * NR / V;
 
-// Depth that keeps V vectors a line in the L1 cache.
+// Depth whose lines, V vectors each, take twice the L1 cache: shorter blocks load and store their
+// sums too often, longer ones lose the cache lines of W that neighbouring columns share.
 template <class T>
-constexpr index kDenseDepth = COTERIE_L1_BYTES / (2 * MR<T> * index(sizeof(T))) + 1;
+constexpr index kDenseDepth = 2 * COTERIE_L1_BYTES / (MR<T> * index(sizeof(T))) + 1;
 
 // Activation, or its derivative, of a finished block. What takes more than a few operations is done
 // by a pass over what was just stored, so that its code is not repeated in every shape of block.
