@@ -1,4 +1,4 @@
-// All OpenMP of the project: one parallel loop over blocks, and how many threads to use.
+// All OpenMP of the project: parallel loops over blocks and shares, and how many threads to use.
 //
 // Results never depend on the thread count: a block's work is a function of its number alone, and what
 // blocks produce is combined by the caller in block order.

@@ -8,7 +8,8 @@
 // tile whose rows stand in SIMD lanes (engine/nn_table.hpp), and has a partial gradient of its own.
 // Partials are added in order within the optimiser's pass. Chunks depend on the batch and the net,
 // never on the number of threads, so that results have the same bits for any. Nets too large for
-// partials take the batch as one tile, and threads share each layer's products.
+// partials take the batch as one tile: each thread leads some of its rows through all layers and
+// back, then forms the gradients of some of the weights from all rows and updates these at once.
 //
 // Sources: Rumelhart, Hinton & Williams, Nature 323 (1986); Ioffe & Szegedy, ICML 2015; Srivastava
 // et al., JMLR 15 (2014). Optimisers: engine/leaf/optimizer.hpp.
