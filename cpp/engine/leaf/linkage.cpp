@@ -3,6 +3,7 @@
 #include "merge_rows.hpp"
 #include "near_clusters.hpp"
 #include "near_points.hpp"
+#include "tree_step.hpp"
 
 namespace coterie::COTERIE_ISA {
 
@@ -17,6 +18,7 @@ const LinkageTable linkage_table = {
      cluster_lines<Cityblock, false, ExactMean>, cluster_lines<Chebyshev, false, Farthest>,
      cluster_lines<Chebyshev, false, ExactMean>},
     {near_points<NearProduct>, near_points<NearSquare>},
+    {tree_step<StepSquare>, tree_step<StepCity>, tree_step<StepChebyshev>},
     row_kernels<float>(),
     row_kernels<double>()};
 
