@@ -77,6 +77,12 @@ constexpr std::int64_t tree_roundings(std::int64_t depth) {
   return (depth < kTreeSteps ? depth : kTreeSteps) + depth / kTreeSteps + 8;
 }
 
+// A point against `count` in panels (engine/leaf/center_step.hpp).
+struct CenterTask {
+  std::int64_t depth, count;
+  const float *x, *panels;  // what fills up the last panel: far
+};
+
 // Pairs that merge (engine/leaf/merge_rows.hpp); arrays are readable up to a multiple of 16.
 struct PairsTask {
   std::int64_t count;
@@ -97,6 +103,8 @@ struct LinkageTable {
                                          const double* sizes, double* out);
   void (*near_points[2])(const NearPointsTask&);     // by PointMetric
   TreeNearest (*tree_step[3])(const TreeStepTask&);  // by StepMetric
+  TreeNearest (*center_nearest)(const CenterTask&, float* values);
+  std::int64_t (*center_within)(const CenterTask&, const float* reach, std::int32_t* found);
   RowKernels<float> rows_float;
   RowKernels<double> rows_double;
 };

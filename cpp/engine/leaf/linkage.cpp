@@ -1,4 +1,5 @@
 // The leaves of linkage alone, gathered into a table of their own.
+#include "center_step.hpp"
 #include "cluster_lines.hpp"
 #include "merge_rows.hpp"
 #include "near_clusters.hpp"
@@ -19,6 +20,8 @@ const LinkageTable linkage_table = {
      cluster_lines<Chebyshev, false, ExactMean>},
     {near_points<NearProduct>, near_points<NearSquare>},
     {tree_step<StepSquare>, tree_step<StepCity>, tree_step<StepChebyshev>},
+    center_nearest,
+    center_within,
     row_kernels<float>(),
     row_kernels<double>()};
 

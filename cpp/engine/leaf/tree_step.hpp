@@ -53,33 +53,43 @@ struct LeastTwo {
 };
 
 template <class Metric, int P>
-COTERIE_INLINE void tree_sums(const TreeStepTask& t, const float* panel, index first, index last,
-                              Vec<float> (&sum)[P][kFloatParts]) {
+COTERIE_INLINE void tree_sums(const float* x, const float* panel, index depth, index first,
+                              index last, Vec<float> (&sum)[P][kFloatParts]) {
+#pragma GCC unroll 8
+  for (int p = 0; p < P; ++p)
+#pragma GCC unroll 16
+    for (int i = 0; i < kFloatParts; ++i) sum[p][i] = Vec<float>{};
 #pragma GCC unroll 1
   for (index f = first; f < last; ++f) {
-    const Vec<float> x = broadcast(t.x + f);
+    const Vec<float> xv = broadcast(x + f);
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
       for (int i = 0; i < kFloatParts; ++i)
-        Metric::fuse(sum[p][i], x,
-                     load(panel + (p * t.depth + f) * kPanelPoints + i * width<float>));
+        Metric::fuse(sum[p][i], xv,
+                     load(panel + (p * depth + f) * kPanelPoints + i * width<float>));
   }
 }
 
+// Of the points of P panels.
 template <class Metric, int P>
-COTERIE_INLINE void tree_step_panels(const TreeStepTask& t, index at, LeastTwo& seen) {
-  const float* panel = t.panels + at * t.depth;
-  Vec<float> sum[P][kFloatParts] = {};
-  tree_sums<Metric, P>(t, panel, 0, t.depth < kTreeSteps ? t.depth : kTreeSteps, sum);
-  for (index f = kTreeSteps; f < t.depth; f += kTreeSteps) {
-    Vec<float> more[P][kFloatParts] = {};
-    tree_sums<Metric, P>(t, panel, f, t.depth - f < kTreeSteps ? t.depth : f + kTreeSteps, more);
+COTERIE_INLINE void tree_values(const float* x, const float* panel, index depth,
+                                Vec<float> (&sum)[P][kFloatParts]) {
+  tree_sums<Metric, P>(x, panel, depth, 0, depth < kTreeSteps ? depth : kTreeSteps, sum);
+  for (index f = kTreeSteps; f < depth; f += kTreeSteps) {
+    Vec<float> more[P][kFloatParts];
+    tree_sums<Metric, P>(x, panel, depth, f, depth - f < kTreeSteps ? depth : f + kTreeSteps, more);
 #pragma GCC unroll 8
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 16
       for (int i = 0; i < kFloatParts; ++i) sum[p][i] = Metric::both(sum[p][i], more[p][i]);
   }
+}
+
+template <class Metric, int P>
+COTERIE_INLINE void tree_step_panels(const TreeStepTask& t, index at, LeastTwo& seen) {
+  Vec<float> sum[P][kFloatParts];
+  tree_values<Metric, P>(t.x, t.panels + at * t.depth, t.depth, sum);
   const VecInt<float> id = splat(t.id);
 #pragma GCC unroll 8
   for (int p = 0; p < P; ++p)
@@ -95,14 +105,16 @@ COTERIE_INLINE void tree_step_panels(const TreeStepTask& t, index at, LeastTwo& 
     }
 }
 
+// As many panels as keep the chains of additions busy.
+constexpr int kTogether = kFloatParts <= 2 ? 4 : kFloatParts <= 4 ? 2 : 1;
+
 template <class Metric>
 TreeNearest tree_step(const TreeStepTask& task) {
-  constexpr int together = kFloatParts <= 2 ? 4 : kFloatParts <= 4 ? 2 : 1;
   const TreeStepTask t = task;  // a store could otherwise have changed the task
   LeastTwo seen;
   index at = 0;
-  for (; at + together * kPanelPoints <= t.count; at += together * kPanelPoints)
-    tree_step_panels<Metric, together>(t, at, seen);
+  for (; at + kTogether * kPanelPoints <= t.count; at += kTogether * kPanelPoints)
+    tree_step_panels<Metric, kTogether>(t, at, seen);
   for (; at < t.count; at += kPanelPoints) tree_step_panels<Metric, 1>(t, at, seen);
   return seen.of_all();
 }
