@@ -49,4 +49,27 @@ std::vector<index> distinct(const std::vector<index>& first) {
   return rows;
 }
 
+Buffer<double> rows_of(const View<double>& x, const std::vector<index>& rows) {
+  const index count = static_cast<index>(rows.size());
+  Buffer<double> to(checked_product(count, x.cols));
+  for (index k = 0; k < count; ++k) std::copy_n(x.row(rows[k]), x.cols, to.data() + k * x.cols);
+  return to;
+}
+
+Start merge_equal(const View<double>& x) {
+  const std::vector<index> first = first_equals(x);
+  std::vector<index> last(first.size(), -1);  // of each first one: the last row like it so far
+  std::vector<double> sizes(first.size(), 0.0);
+  Start start;
+  for (index i = 0; i < x.rows; ++i) {
+    index& before = last[first[i]];
+    if (before >= 0) start.merges.push_back({0, before, i});
+    before = i;
+    ++sizes[first[i]];
+  }
+  for (index i = 0; i < x.rows; ++i)
+    if (last[first[i]] == i) start.ids.push_back(i), start.sizes.push_back(sizes[first[i]]);
+  return start;
+}
+
 }  // namespace coterie::linkage

@@ -269,14 +269,11 @@ std::vector<Merge> filtered_tree(const View<double>& x, PairMetric metric, int n
     return tree_of(x, metric, n_threads, progress);
   std::vector<Merge> edges;
   if (left > 1) {
-    Buffer<double> some(checked_product(left, x.cols));
-    for (index k = 0; k < left; ++k) std::copy_n(x.row(rows[k]), x.cols, some.data() + k * x.cols);
+    const Buffer<double> some = rows_of(x, rows);
     edges = tree_of({some.data(), left, x.cols, x.cols}, metric, n_threads, progress);
     if (edges.empty()) return edges;
-    for (Merge& e : edges) {
-      if (e.height == 0) return {};
-      e.low = rows[e.low], e.high = rows[e.high];
-    }
+    if (!all_apart(edges)) return {};
+    for (Merge& e : edges) e.low = rows[e.low], e.high = rows[e.high];
   }
   for (index i = 0; i < x.rows; ++i)
     if (first[i] != i) edges.push_back({0, first[i], i});
