@@ -46,9 +46,14 @@ std::vector<index> in_order(const std::vector<Merge>& merges, std::vector<index>
                             const std::vector<index>& parent) {
   const index count = static_cast<index>(merges.size());
   std::vector<index> order(merges.size()), place(merges.size());
-  std::iota(order.begin(), order.end(), index{0});
-  std::sort(order.begin(), order.end(),
-            [&](index a, index b) { return key(merges[a]) < key(merges[b]); });
+  std::vector<std::pair<double, index>> heights;
+  heights.reserve(merges.size());
+  for (index m = 0; m < count; ++m) heights.emplace_back(merges[m].height, m);
+  std::sort(heights.begin(), heights.end(), [&](const auto& a, const auto& b) {
+    return a.first < b.first ||
+           (a.first == b.first && key(merges[a.second]) < key(merges[b.second]));
+  });
+  for (index t = 0; t < count; ++t) order[t] = heights[t].second;
   bool sorted = true;
   for (index t = 0; t < count; ++t) place[order[t]] = t;
   for (index m = 0; m < count; ++m)
