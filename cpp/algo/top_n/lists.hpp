@@ -41,6 +41,9 @@ class Lists {
         candidates_(checked_product(count, capacity)) {}
 
   void open(index j, float threshold) { thresholds_[j] = threshold; }
+  void open(index j, float threshold, index count) {
+    thresholds_[j] = threshold, counts_[j] = static_cast<std::int32_t>(count);
+  }
   float threshold(index j) const { return thresholds_[j]; }
   index count(index j) const { return counts_[j]; }
   Candidate* list(index j) { return candidates_.data() + j * capacity_; }
