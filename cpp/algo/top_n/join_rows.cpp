@@ -41,9 +41,10 @@ JoinRows<T>::JoinRows(const Items<T>& items, const Options& options, const Selec
 
 template <class T>
 void JoinRows<T>::measure(index i) {
-  lengths_[i] = items_.unit()     ? float(items_.lengths()[i] > 0)
-                : items_.biased() ? std::sqrt(-2 * items_.biases()[i])
-                                  : float(norm(x_.row(i), x_.cols, items_.zeros()) * items_.scale());
+  lengths_[i] = items_.unit() ? float(items_.lengths()[i] > 0)
+                : items_.biased()
+                    ? std::sqrt(-2 * items_.biases()[i])
+                    : float(norm(x_.row(i), x_.cols, items_.zeros()) * items_.scale());
   if (!items_.has_bytes()) return;
   Seen seen = this->seen(i);
   reaches_[i] = selector_.widen(seen, items_.radii()[i]);
@@ -150,8 +151,7 @@ TopNInt8Task JoinRows<T>::bytes(Packed& packed, index i, index j, index count) c
 }
 
 template <class T>
-void JoinRows<T>::raise_peaks(Packed& packed, index i, index j, index count,
-                              float* peaks) const {
+void JoinRows<T>::raise_peaks(Packed& packed, index i, index j, index count, float* peaks) const {
   if (items_.has_bytes())
     byte_kernels().top_n(bytes(packed, i, j, count), peaks);
   else

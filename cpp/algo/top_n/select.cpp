@@ -12,8 +12,10 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kPi = 3.14159265358979323846;
 constexpr double kFarQuery = 1e6;  // euclidean: a query this many radii out is decided exactly
-constexpr index kAhead = 16;       // rows fetched before they are multiplied
-constexpr index kVector = 16;      // floats of the widest vector
+// A filter's score this many widths below a true one, roundings included, is of less.
+constexpr double kApart = 1.01;
+constexpr index kAhead = 16;   // rows fetched before they are multiplied
+constexpr index kVector = 16;  // floats of the widest vector
 constexpr double kByteSlack =
     0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
 
@@ -211,13 +213,10 @@ void Selector<T>::score(index q, const Candidate* list, index count, Scratch& s)
   }
 }
 
-// scratch.ranked = what of the list may be among the best, with true scores, best first. Of bytes,
-// the n best of the filter are scored first: few others can then be better.
+// scratch.ranked = what of the list may be among the best, with true scores. Of bytes, the n best
+// of the filter are scored first: few others can then be better.
 template <class T>
-void Selector<T>::rank(index q, const Seen& seen, Candidate* list, index count, Scratch& s) const {
-  const auto better = [](const auto& a, const auto& b) {
-    return a.score != b.score ? a.score > b.score : a.item < b.item;
-  };
+void Selector<T>::weigh(index q, const Seen& seen, Candidate* list, index count, Scratch& s) const {
   const auto to_front = [&](index from, float least) {  // without a branch
     index kept = from;
     for (index c = from; c < count; ++c) {
@@ -235,18 +234,27 @@ void Selector<T>::rank(index q, const Seen& seen, Candidate* list, index count, 
   }
   score(q, list, first, s);
   if (first < count) {
-    std::nth_element(s.ranked.begin(), s.ranked.begin() + keep_ - 1, s.ranked.end(), better);
-    const double nth = filtered(seen, s.ranked[static_cast<std::size_t>(keep_ - 1)].score);
-    count = to_front(first, rounded_down(nth - 1.01 * seen.width));
+    const double nth = filtered(seen, nth_ranked(s));
+    count = to_front(first, rounded_down(nth - kApart * seen.width));
     score(q, list + first, count - first, s);
   }
-  if (spread(s.ranked, s.spread, s.places)) {
-    std::sort(s.ranked.begin(), s.ranked.end(), better);
-    return;
-  }
+}
+
+// The n best of scratch.ranked to its front; the score of the last of them.
+template <class T>
+double Selector<T>::nth_ranked(Scratch& s) const {
+  const auto nth = s.ranked.begin() + keep_ - 1;
+  std::nth_element(s.ranked.begin(), nth, s.ranked.end(), typename Scratch::Before());
+  return nth->score;
+}
+
+// The n best, or all if they are fewer, in order.
+template <class T>
+void Selector<T>::order(Scratch& s) const {
   const auto last = s.ranked.begin() + std::min(keep_, index(s.ranked.size()));
-  if (last != s.ranked.end()) std::nth_element(s.ranked.begin(), last, s.ranked.end(), better);
-  std::sort(s.ranked.begin(), last, better);
+  const bool spread_out = spread(s.ranked, s.spread, s.places);
+  if (!spread_out && last != s.ranked.end()) nth_ranked(s);
+  std::sort(s.ranked.begin(), spread_out ? s.ranked.end() : last, typename Scratch::Before());
 }
 
 template <class T>
@@ -273,14 +281,14 @@ index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, 
   }
   count = kept;
   if (count <= limit) return count;
-  rank(q, seen, list, count, s);
+  weigh(q, seen, list, count, s);
+  const double last = filtered(seen, nth_ranked(s));
   for (index c = 0; c < keep_; ++c) {
     const auto& r = s.ranked[static_cast<std::size_t>(c)];
     const double score = filtered(seen, r.score);
     list[c] = {std::abs(score) < double(FLT_MAX) ? static_cast<float>(score) : 0.0f, r.item};
   }
-  const double last = s.ranked[static_cast<std::size_t>(keep_ - 1)].score;
-  threshold = std::max(threshold, rounded_down(filtered(seen, last) - 2 * seen.width));
+  threshold = std::max(threshold, rounded_down(last - kApart * seen.width));
   return keep_;
 }
 
@@ -312,11 +320,12 @@ bool Selector<T>::finish(index q, const Seen& seen, Candidate* list, index count
   } else {
     float threshold = -FLT_MAX;
     count = cut(q, seen, list, count, count, threshold, s);
-    rank(q, seen, list, count, s);
+    weigh(q, seen, list, count, s);
+    order(s);
     if (guessed > first_threshold(seen)) {
       if (index(s.ranked.size()) < keep_) return false;
       const double last = s.ranked[static_cast<std::size_t>(keep_ - 1)].score;
-      if (guessed > rounded_down(filtered(seen, last) - 1.01 * seen.width)) return false;
+      if (guessed > rounded_down(filtered(seen, last) - kApart * seen.width)) return false;
     }
   }
   std::int64_t* items = result.items + q * options_.n;

@@ -16,7 +16,8 @@ namespace coterie::top_n {
 
 // A query as the filter sees it.
 struct Seen {
-  double scale = 0;   // of <q - shift, .>; 0: the filter knows nothing (width infinite), or q is zero
+  double scale =
+      0;  // of <q - shift, .>; 0: the filter knows nothing (width infinite), or q is zero
   double length = 0;  // of (q - shift) * scale
   double width = 0;   // see above
   double reach = 0;   // with bytes: |q| and a little more
@@ -33,6 +34,11 @@ class Selector {
     struct Ranked {
       double score;
       std::uint32_t item;
+    };
+    struct Before {
+      bool operator()(const Ranked& a, const Ranked& b) const {
+        return a.score != b.score ? a.score > b.score : a.item < b.item;
+      }
     };
     std::vector<float> lower;
     std::vector<Ranked> ranked, spread;
@@ -73,7 +79,9 @@ class Selector {
   double exact(index q, std::uint32_t item, Scratch& scratch) const;
   double cosine(const T* y, Scratch& scratch) const;
   void score(index q, const Candidate* list, index count, Scratch& scratch) const;
-  void rank(index q, const Seen& seen, Candidate* list, index count, Scratch& scratch) const;
+  void weigh(index q, const Seen& seen, Candidate* list, index count, Scratch& scratch) const;
+  double nth_ranked(Scratch& scratch) const;
+  void order(Scratch& scratch) const;
   double filtered(const Seen& seen, double score) const;  // a true score in the filter's scale
   double reported(double score) const;
   bool passes(double reported) const;

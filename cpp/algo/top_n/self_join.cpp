@@ -26,9 +26,10 @@ namespace {
 constexpr index kBlockBytes = index(1) << 20, kBlocksPerThread = 8;
 constexpr index kBytes = index(48) << 20, kLeastBytes = index(16) << 20;
 constexpr index kRowBytes = 24;  // of a row, besides its list
-constexpr index kWorth = 32;     // rows in a group for one wanted: fewer, and closing lists costs
-                                 // more than sharing products saves
-constexpr index kFewShort = 4;   // one in so many rows may be too short to take part
+// Rows in a group for one that is wanted: fewer, and lists that come and go cost more than sharing
+// products saves (bench: top_n, self-join).
+constexpr index kWorth = 8, kWorthBytes = 32;
+constexpr index kFewShort = 4;      // one in so many rows may be too short to take part
 constexpr std::int32_t kOpen = -1;  // instead of a count: not decided
 
 index least_common(index a, index b) { return a / std::gcd(a, b) * b; }
@@ -47,22 +48,24 @@ struct Plan {
 };
 
 template <class T>
-Plan plan_for(index rows, index cols, index keep, int n_threads) {
+Plan plan_for(const Items<T>& items, const Options& options) {
+  const index rows = items.rows().rows, cols = items.rows().cols, keep = std::min(options.n, rows);
   const index room = list_room<T>(), least = 2 * keep + 32 + room;
   const index memory = std::max(kLeastBytes, kBytes - kRowBytes * rows) / index(sizeof(Candidate));
   Plan plan;
-  plan.capacity = std::min(list_capacity(keep, rows, room), memory / rows);
-  const bool whole = plan.capacity >= least;
-  if (!whole) plan.capacity = least + keep + 32;
+  plan.capacity = std::min(3 * keep + 64, rows) + room;
+  const bool whole = memory / rows >= std::min(least, plan.capacity);
+  if (whole) plan.capacity = std::min(plan.capacity, memory / rows);
   const index in_group = whole ? rows : memory / 2 / plan.capacity;
-  if (in_group < kWorth * keep && !whole) return {};
+  if (!whole && in_group < (items.has_bytes() ? kWorthBytes : kWorth) * keep) return {};
 
-  const index unit = least_common(least_common(panel_rows(), isa::kernels<float>().nr),
-                                  JoinRows<T>::kChunk);
-  const index most = kBlockBytes / (4 * cols), wanted = in_group / (kBlocksPerThread * n_threads);
+  const index unit =
+      least_common(least_common(panel_rows(), isa::kernels<float>().nr), JoinRows<T>::kChunk);
+  const index most = kBlockBytes / (4 * cols);
+  const index wanted = in_group / (kBlocksPerThread * options.n_threads);
   plan.block = std::max(unit, std::min(most, wanted) / unit * unit);
-  plan.blocks = whole ? round_up((rows + plan.block - 1) / plan.block, 2)
-                      : in_group / plan.block / 2 * 2;
+  plan.blocks =
+      whole ? round_up((rows + plan.block - 1) / plan.block, 2) : in_group / plan.block / 2 * 2;
   if (plan.blocks > 0) plan.groups = (rows + plan.rows() - 1) / plan.rows();
   return plan;
 }
@@ -203,17 +206,18 @@ void SelfJoin<T>::guess(const Draw& draw, index b, Worker& w) {
 template <class T>
 void SelfJoin<T>::enter(index group, int place) {
   guest_ = place == 1 ? group : -1;
-  const index first = place * plan_.rows(), last = first + plan_.rows();
-  offset_[place] = group * plan_.rows() - first;
-  for (index j = first; j < last; ++j) {
-    const index i = j + offset_[place];
-    const bool row = i < count_;
-    lists_.open(j, row ? thresholds_[i] : std::numeric_limits<float>::infinity(),
-                row ? waiting_[i] : 0);
-    if (row) exchange(i, waiting_[i], [](void* waits, void* list, std::size_t bytes) {
-      std::memcpy(list, waits, bytes);
-    });
-  }
+  const index offset = offset_[place] = (group - place) * plan_.rows();
+  over_blocks(group, [&](index b, Worker&) {
+    for (index i = b * plan_.block; i < (b + 1) * plan_.block; ++i) {
+      if (i >= count_) {
+        lists_.open(i - offset, std::numeric_limits<float>::infinity(), 0);
+        continue;
+      }
+      lists_.open(i - offset, thresholds_[i], waiting_[i]);
+      exchange(i, waiting_[i],
+               [](void* waits, void* list, std::size_t bytes) { std::memcpy(list, waits, bytes); });
+    }
+  });
 }
 
 // f(where it waits, where it is listed, bytes) of `count` candidates of row i: n in the line of the
@@ -235,9 +239,8 @@ void SelfJoin<T>::leave(index i, Worker& w) {
   thresholds_[i] = lists_.threshold(j);
   if (count > room)
     count = selector_.cut(i, rows_.seen(i), lists_.list(j), count, room, thresholds_[i], w.select);
-  exchange(i, count, [](void* waits, void* list, std::size_t bytes) {
-    std::memcpy(waits, list, bytes);
-  });
+  exchange(i, count,
+           [](void* waits, void* list, std::size_t bytes) { std::memcpy(waits, list, bytes); });
   waiting_[i] = static_cast<std::int32_t>(count);
 }
 
@@ -245,9 +248,9 @@ template <class T>
 void SelfJoin<T>::finish(index i, Worker& w) {
   const index j = slot(i);
   const float guessed = lists_.threshold(j) > guessed_[i] ? -FLT_MAX : guessed_[i];
-  const bool decided = !rows_.too_short(i) &&
-                       selector_.finish(i, rows_.seen(i), lists_.list(j), lists_.count(j), guessed,
-                                        w.select, result_);
+  const bool decided =
+      !rows_.too_short(i) && selector_.finish(i, rows_.seen(i), lists_.list(j), lists_.count(j),
+                                              guessed, w.select, result_);
   waiting_[i] = decided ? 0 : kOpen;
 }
 
@@ -267,9 +270,8 @@ void SelfJoin<T>::within(index group) {
 template <class T>
 void SelfJoin<T>::between(index g, index h) {
   for (index round = 0; round < plan_.blocks; ++round)
-    over_blocks(g, [&](index a, Worker& w) {
-      meet(a, h * plan_.blocks + (a + round) % plan_.blocks, w);
-    });
+    over_blocks(
+        g, [&](index a, Worker& w) { meet(a, h * plan_.blocks + (a + round) % plan_.blocks, w); });
 }
 
 // The rows of block a, as items, with those of block b, as queries; both get what they find.
@@ -302,14 +304,12 @@ bool joins_itself(const View<T>& queries, const Items<T>& items, const Options& 
   const View<T>& x = items.rows();
   const bool same = queries.data == x.data && queries.rows == x.rows && queries.stride == x.stride;
   if (!same || !items.usable() || x.rows < 8 * list_room<T>()) return false;
-  return plan_for<T>(x.rows, x.cols, std::min(options.n, x.rows), options.n_threads).groups > 0;
+  return plan_for(items, options).groups > 0;
 }
 
 template <class T>
 std::vector<index> self_join(const Items<T>& items, const Options& options, Result<T> result) {
-  const index keep = std::min(options.n, items.rows().rows);
-  const Plan plan = plan_for<T>(items.rows().rows, items.rows().cols, keep, options.n_threads);
-  return SelfJoin<T>(items, options, plan, result).run();
+  return SelfJoin<T>(items, options, plan_for(items, options), result).run();
 }
 
 template bool joins_itself(const View<float>&, const Items<float>&, const Options&);
