@@ -25,14 +25,12 @@ namespace {
 // work (bench: top_n, self-join).
 constexpr index kBlockBytes = index(1) << 20, kBlocksPerThread = 8;
 constexpr index kBytes = index(48) << 20, kLeastBytes = index(16) << 20;
-constexpr index kRowBytes = 24;  // of a row, besides its list
+constexpr index kRowBytes = 40;  // of a row, besides its list
 // Rows in a group for one that is wanted: fewer, and lists that come and go cost more than sharing
 // products saves (bench: top_n, self-join).
 constexpr index kWorth = 8, kWorthBytes = 32;
 constexpr index kFewShort = 4;      // one in so many rows may be too short to take part
 constexpr std::int32_t kOpen = -1;  // instead of a count: not decided
-
-index least_common(index a, index b) { return a / std::gcd(a, b) * b; }
 
 // Candidates a list may get between two cuts.
 template <class T>
@@ -59,8 +57,7 @@ Plan plan_for(const Items<T>& items, const Options& options) {
   const index in_group = whole ? rows : memory / 2 / plan.capacity;
   if (!whole && in_group < (items.has_bytes() ? kWorthBytes : kWorth) * keep) return {};
 
-  const index unit =
-      least_common(least_common(panel_rows(), isa::kernels<float>().nr), JoinRows<T>::kChunk);
+  const index mr = panel_rows(), nr = isa::kernels<float>().nr, unit = mr / std::gcd(mr, nr) * nr;
   const index most = kBlockBytes / (4 * cols);
   const index wanted = in_group / (kBlocksPerThread * options.n_threads);
   plan.block = std::max(unit, std::min(most, wanted) / unit * unit);
@@ -91,10 +88,14 @@ class SelfJoin {
 
   // The rows that are not decided.
   std::vector<index> run() {
-    std::vector<index> all(static_cast<std::size_t>(count_));
-    std::iota(all.begin(), all.end(), 0);
-    const auto too_short = [&](index i) { return rows_.too_short(i); };
-    if (std::count_if(all.begin(), all.end(), too_short) > count_ / kFewShort) return all;
+    const auto rows_that = [&](const auto& condition) {
+      std::vector<index> rows;
+      for (index i = 0; i < count_; ++i)
+        if (condition(i)) rows.push_back(i);
+      return rows;
+    };
+    const auto too_short = rows_that([&](index i) { return rows_.too_short(i); });
+    if (index(too_short.size()) > count_ / kFewShort) return rows_that([](index) { return true; });
     first_thresholds();
     for (index g = 0; g < plan_.groups; ++g) {
       enter(g, 0);
@@ -106,9 +107,7 @@ class SelfJoin {
       }
       over_rows(g, [&](index i, Worker& w) { finish(i, w); });
     }
-    const auto decided = [&](index i) { return waiting_[i] != kOpen; };
-    all.erase(std::remove_if(all.begin(), all.end(), decided), all.end());
-    return all;
+    return rows_that([&](index i) { return waiting_[i] == kOpen; });
   }
 
  private:
