@@ -109,7 +109,7 @@ def test_a_draw_that_misleads(panel, precision):
 
 @EVERY_METRIC
 @pytest.mark.parametrize(
-    "n_items, n, precision", [(9_400, 300, "float"), (16_600, 150, "certified-int8")]
+    ("n_items", "n", "precision"), [(9_400, 300, "float"), (16_600, 150, "certified-int8")]
 )
 def test_a_self_join_whose_lists_do_not_fit(n_items, n, precision, metric):
     """Lists of a third of the rows wait while others meet: their room is the result's."""
