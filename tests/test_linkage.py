@@ -314,15 +314,15 @@ def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
 
 def test_memory_of_many_rows_is_what_they_need(monkeypatch):
     X = rows(2000, 3)
-    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1e7)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1.1e7)
     linkage(X, "complete", memory="matrix")  # all distances took 32 MB
     linkage(X, "average", "cityblock")
-    monkeypatch.setattr("coterie._memory.available_memory", lambda: 8e6)
-    with pytest.raises(MemoryError, match=r"2,000 clusters are left: wanted 9,076,608 bytes"):
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 9e6)
+    with pytest.raises(MemoryError, match=r"2,000 clusters are left: wanted 10,196,608 bytes"):
         linkage(X, "complete")
     linkage(X, "complete", dtype=np.float32)
-    monkeypatch.setattr("coterie._memory.available_memory", lambda: 4e6)
-    with pytest.raises(MemoryError, match=r"4,882,304 bytes .* available; method 'single'"):
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 5e6)
+    with pytest.raises(MemoryError, match=r"6,002,304 bytes .* available; method 'single'"):
         linkage(X, "complete", dtype=np.float32)
 
 

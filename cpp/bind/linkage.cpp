@@ -126,9 +126,9 @@ void points(const Array<double>& X, const std::string& method, const std::string
   const py::gil_scoped_release nogil;
   if (m == Method::single)
     by_edges(x, pair,
-             linkage::is_low(x, pair)    ? Way::tree
-             : linkage::is_high(x, pair) ? Way::tiles
-                                         : Way::prim,
+             linkage::is_low(x, pair)               ? Way::tree
+             : linkage::is_high(x, pair, n_threads) ? Way::tiles
+                                                    : Way::prim,
              z, n_threads, progress);
   else if (centers)
     linkage::merge_centers(x, m, n_threads, progress, z);

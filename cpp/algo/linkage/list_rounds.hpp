@@ -92,7 +92,6 @@ class ListRounds {
         beyond_(clusters.count(), -kFar),
         listed_(checked_product(clusters.count(), 2 * keep)),
         lists_(clusters.count(), 0),
-        places_(clusters.count(), 0),
         target_(clusters.count(), -1) {
     merges_.reserve(static_cast<std::size_t>(clusters.count() - 1));
   }
@@ -137,10 +136,9 @@ class ListRounds {
         threads::worth(double(all) * double(clusters_.depth()) * double(keep_), n_threads_);
     std::vector<char> found(stale.size());
     threads::parallel_blocks((all + block - 1) / block, team, [&](index b, int) {
-      thread_local std::vector<std::int32_t> places;
-      if (static_cast<index>(places.size()) < clusters_.count()) places.resize(clusters_.count());
+      std::int32_t* places = scratch();
       for (index s = b * block; s < std::min(all, (b + 1) * block); ++s)
-        found[s] = find_in_list(stale[s], places.data());
+        found[s] = find_in_list(stale[s], places);
     });
     std::vector<index> others;
     for (index s = 0; s < all; ++s)
@@ -245,35 +243,51 @@ class ListRounds {
 
   // All reciprocal pairs; the later slot takes the cluster. False where there is none.
   bool merge_pairs() {
-    const std::size_t before = merges_.size();
-    for (index i = 0; i < clusters_.count(); ++i) target_[i] = i;
+    pairs_.clear();
     for (index i = 0; i < clusters_.count(); ++i) {
+      target_[i] = i;
+      if (near_[i] > i && near_[near_[i]] == i) pairs_.push_back(i);
+    }
+    constexpr index block = 16;
+    const index all = static_cast<index>(pairs_.size());
+    const int team = threads::worth(double(all) * double(16 * keep_), n_threads_);
+    threads::parallel_blocks((all + block - 1) / block, team, [&](index b, int) {
+      std::int32_t* places = scratch();
+      for (index p = b * block; p < std::min(all, (b + 1) * block); ++p)
+        inherit(pairs_[p], near_[pairs_[p]], places);
+    });
+    for (const index i : pairs_) {
       const index j = near_[i];
-      if (j < i || near_[j] != i) continue;
       merges_.push_back({distance_[i], clusters_.id(i), clusters_.id(j)});
-      inherit(i, j);
       clusters_.join(i, j);
       target_[i] = -1;
     }
-    return merges_.size() > before;
+    return all > 0;
+  }
+
+  // Of each slot, its place in a list that is being made; anything before.
+  std::int32_t* scratch() const {
+    thread_local std::vector<std::int32_t> places;
+    if (static_cast<index>(places.size()) < clusters_.count()) places.resize(clusters_.count());
+    return places.data();
   }
 
   // The list of j becomes that of the union: who is in one list alone is beyond the other one.
-  void inherit(index i, index j) {
+  void inherit(index i, index j, std::int32_t* places) {
     const double far[2] = {beyond_[i], beyond_[j]};
     double least[2][kListed];
     index slots[kListed], count = 0;
     for (const int side : {1, 0}) {
       const Listed* from = list(side ? j : i);
       for (index e = 0; e < length(side ? j : i); ++e) {
-        const index slot = clusters_.slot_of(from[e].id), place = places_[slot];
+        const index slot = clusters_.slot_of(from[e].id), place = places[slot];
         const double bound = std::min(from[e].bound, far[side]);
         if (slot == i || slot == j) continue;
         if (place < count && slots[place] == slot) {
           least[side][place] = std::min(least[side][place], bound);
         } else {
           slots[count] = slot, least[side][count] = bound, least[1 - side][count] = far[1 - side];
-          places_[slot] = static_cast<std::int32_t>(count++);
+          places[slot] = static_cast<std::int32_t>(count++);
         }
       }
     }
@@ -311,13 +325,13 @@ class ListRounds {
   Clusters& clusters_;
   const int n_threads_;
   const index keep_;
-  std::vector<index> near_;           // slot of the nearest
-  std::vector<double> distance_;      // to it
-  std::vector<double> beyond_;        // what is not listed is at least that far
-  Buffer<Listed> listed_;             // of an id: room for 2 * keep
-  std::vector<std::uint8_t> lists_;   // how many are listed
-  std::vector<std::int32_t> places_;  // of a slot in a list that is being made
-  std::vector<index> target_;         // where a slot goes when slots close up
+  std::vector<index> near_;          // slot of the nearest
+  std::vector<double> distance_;     // to it
+  std::vector<double> beyond_;       // what is not listed is at least that far
+  Buffer<Listed> listed_;            // of an id: room for 2 * keep
+  std::vector<std::uint8_t> lists_;  // how many are listed
+  std::vector<index> pairs_;         // the earlier slots of those that merge
+  std::vector<index> target_;        // where a slot goes when slots close up
   std::vector<Merge> merges_;
 };
 
