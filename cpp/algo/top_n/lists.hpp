@@ -8,9 +8,9 @@
 
 namespace coterie::top_n {
 
-// Room for a list: four times what is kept, so that a cut has something to do, and one panel more.
+// Room for a list: three times what is kept, so that a cut has something to do, and `more`.
 inline index list_capacity(index keep, index items, index more) {
-  return std::min(std::max<index>(4 * keep, 192), items) + more;
+  return std::min(3 * keep + 64, items) + more;
 }
 
 // One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best

@@ -51,7 +51,7 @@ Plan plan_for(const Items<T>& items, const Options& options) {
   const index room = list_room<T>(), least = 2 * keep + 32 + room;
   const index memory = std::max(kLeastBytes, kBytes - kRowBytes * rows) / index(sizeof(Candidate));
   Plan plan;
-  plan.capacity = std::min(3 * keep + 64, rows) + room;
+  plan.capacity = list_capacity(keep, rows, room);
   const bool whole = memory / rows >= std::min(least, plan.capacity);
   if (whole) plan.capacity = std::min(plan.capacity, memory / rows);
   const index in_group = whole ? rows : memory / 2 / plan.capacity;
