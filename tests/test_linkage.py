@@ -222,8 +222,22 @@ def test_hamming_of_zeros_and_ones_needs_no_matrix(method):
     Z = linkage(X, method, "hamming", memory="vectors")
     square = square_of(pdist(X, "hamming"), 60)
     assert_minimal(Z, square, method)
+
+
+@pytest.mark.parametrize("method", ["average", "weighted"])
+def test_hamming_of_categories_needs_no_matrix(method):
+    X = np.random.default_rng(3).integers(2, 6, (70, 9)) * 2.5
+    X[5] = X[9]
+    square = square_of(pdist(X, "hamming"), 70)
+    for memory in ("vectors", "auto"):
+        Z = linkage(X, method, "hamming", memory=memory)
+        assert_minimal(Z, square, method)
+        for n_threads in (1, 3):
+            again = linkage(X, method, "hamming", memory=memory, n_threads=n_threads)
+            np.testing.assert_array_equal(again, Z)
+    assert_minimal(linkage(X, method, "hamming", memory="matrix"), square, method)
     with pytest.raises(ValueError, match="closed form"):
-        linkage(X + 1, method, "hamming", memory="vectors")
+        linkage(rows(70, 9), method, "hamming", memory="vectors")
 
 
 def test_optimal_ordering():
