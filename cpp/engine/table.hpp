@@ -141,7 +141,7 @@ struct MixtureTask {
   std::int64_t next_ld, next_rows;
   const std::int32_t* next_order;  // or null: as they come
   const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
-  std::int32_t* active;  // scatter: scratch, rows and one more
+  std::int32_t* active;  // scratch: k times one more than there are vectors of rows
   double *n, *s1, *s2;   // scatter: totals, added to
 };
 

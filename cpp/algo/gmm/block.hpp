@@ -45,7 +45,7 @@ struct Scratch {
         labels(plan.rows),
         sets(plan.rows),
         hints(2 * plan.rows),
-        active(std::max(k, plan.rows + 1)) {}
+        active(checked_product(k, plan.rows / isa::kernels<T>().width + 1)) {}
   Buffer<T> panels, z, logits, weights, log_sums, entropies;
   Buffer<T> whitened;  // tied: the panels behind the shared triangle
   Buffer<std::int32_t> labels, sets, hints, active, order;

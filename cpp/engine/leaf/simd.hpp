@@ -248,6 +248,8 @@ COTERIE_INLINE V tagged(V a, I clear, I tag) {
 }
 #endif
 
+COTERIE_INLINE float square_root(float v) { return __builtin_sqrtf(v); }
+COTERIE_INLINE double square_root(double v) { return __builtin_sqrt(v); }
 COTERIE_INLINE Vec<double> square_roots(Vec<double> v) {
 #if COTERIE_VECTOR_BYTES == 64
   return (Vec<double>)_mm512_sqrt_pd((__m512d)v);
