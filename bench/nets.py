@@ -121,7 +121,9 @@ def net_data(case, shrink=1):
     for before, after in zip(case.widths, case.widths[1:], strict=False):
         bound = np.sqrt(6 / (before + after))
         weights += [rng.uniform(-bound, bound, (before, after)), np.zeros(after)]
-    return X.astype(case.dtype), (Y.astype(case.dtype), [w.astype(case.dtype) for w in weights])
+    X, autoencoder = X.astype(case.dtype), Y is X
+    Y = X if autoencoder else Y.astype(case.dtype)  # as anybody would call it: fit(X, X)
+    return X, (Y, [w.astype(case.dtype) for w in weights])
 
 
 def loss_of(case, P, Y):

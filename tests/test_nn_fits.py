@@ -68,6 +68,17 @@ CASES = [
     (900, [dense(6, 10, "relu"), dense(10, 3)]),
     (2300, [dense(6, 25, "relu"), same("dropout", 25, rate=0.2, stream=3), dense(25, 3)]),
     (700, [dense(6, 300, "relu"), dense(300, 300, "tanh"), dense(300, 3)]),
+    (
+        2300,
+        [
+            dense(6, 300, "relu", use_bias=False, l1=1e-3),
+            same("dropout", 300, rate=0.2, stream=3),
+            dense(300, 300, "gelu", activity_l2=1e-3),
+            dense(300, 20, "tanh", trainable=False),
+            same("activation", 20, activation="relu"),
+            dense(20, 3),
+        ],
+    ),
     (500, [dense(6, 40, "relu"), same("batch_norm", 40, momentum=0.9, epsilon=1e-3), dense(40, 3)]),
 ]
 
@@ -100,6 +111,36 @@ def test_threads(case, dtype):
         for got in (outcome(n_threads), outcome(n_threads, many=True)):
             for a, b in zip(got, one, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+@DTYPES
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_updates_of_large_nets_at_once(rule, dtype):
+    """Gradients that go into the update as they are formed: the same bits as by way of memory."""
+
+    def trained(**more):
+        ops = dense(7, 300, "relu", l1=1e-3), dense(300, 300, "tanh", bias_l2=0.1), dense(300, 2)
+        built = Built(*ops, dtype=dtype)
+        X, Y = rows(90, 7, dtype), targets("mse", 90, 2, dtype)
+        built.fit(X, Y, {"name": "mse"}, rule | more, epochs=2, batch_size=50, n_threads=2)
+        return built.theta
+
+    np.testing.assert_array_equal(trained(), trained(global_clipnorm=1e30))
+
+
+@DTYPES
+def test_averages_of_dead_units_do_not_become_subnormal(dtype):
+    built = Built(dense(2, 3, "relu"), dense(3, 1), dtype=dtype)
+    X, Y = np.ones((4, 2), dtype), np.zeros((4, 1), dtype)
+    arguments = list(built.arguments(X, Y, {"name": "mse"}, {"name": "adam"}, epochs=1))
+    _core.nn_fit(*arguments)
+    built.theta[:9] = -1  # no unit fires any more
+    arguments[11] |= {"epochs": 12_000}
+    arguments[12] = np.empty((12_000, 1))
+    _core.nn_fit(*arguments)
+    slots = arguments[3][: built.n_theta]
+    assert (slots[:9] == 0).all()
+    assert np.isfinite(built.theta).all()
 
 
 def test_shuffling_is_a_permutation_of_its_own():

@@ -1,11 +1,21 @@
 // What to say of rows in whose results no finite number came out; and the sum of weights.
 #pragma once
 #include <cmath>
+#include <cstdint>
+#include <type_traits>
 
 #include "check.hpp"
 #include "view.hpp"
 
 namespace coterie {
+
+// Whether n values are: x - x is 0 for these alone. Without a way out, so that it is vector code.
+template <class T>
+bool all_finite(const T* x, index n) {
+  std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t> others = 0;
+  for (index i = 0; i < n; ++i) others |= x[i] - x[i] != 0;
+  return others == 0;
+}
 
 inline double total_weight(const double* weights, index rows) {
   if (weights == nullptr) return static_cast<double>(rows);

@@ -128,8 +128,11 @@ int worth(double operations, int n_threads) {
 
 bool stopped() { return region_stop != nullptr && *region_stop; }
 
-void parallel_blocks(std::int64_t blocks, int n_threads,
-                     const std::function<void(std::int64_t, int)>& body) {
+namespace {
+
+// fixed: thread t takes blocks t, t + team, ...; otherwise whoever is free takes the next one.
+void run(std::int64_t blocks, int n_threads, const std::function<void(std::int64_t, int)>& body,
+         bool fixed) {
 #ifdef _OPENMP
   const int team = static_cast<int>(std::min<std::int64_t>(blocks, n_threads));
   const bool nested = omp_in_parallel();
@@ -139,10 +142,10 @@ void parallel_blocks(std::int64_t blocks, int n_threads,
   std::atomic<std::int64_t> next{0};
 #pragma omp parallel num_threads(team)
   {
-    const int thread = omp_get_thread_num();
+    const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     region_stop = &failure.stop;
-    while (!failure.stop) {
-      const std::int64_t block = next++;
+    for (std::int64_t own = thread; fixed || !failure.stop; own += threads) {
+      const std::int64_t block = fixed ? own : next++;
       if (block >= blocks) break;
       try {
         body(block, thread);
@@ -155,9 +158,20 @@ void parallel_blocks(std::int64_t blocks, int n_threads,
   }
   if (failure.error) std::rethrow_exception(failure.error);
 #else
-  (void)n_threads;
+  (void)n_threads, (void)fixed;
   serial(blocks, body, true);
 #endif
+}
+
+}  // namespace
+
+void parallel_blocks(std::int64_t blocks, int n_threads,
+                     const std::function<void(std::int64_t, int)>& body) {
+  run(blocks, n_threads, body, false);
+}
+
+void parallel_shares(int shares, const std::function<void(std::int64_t, int)>& body) {
+  run(shares, shares, body, true);
 }
 
 }  // namespace coterie::threads

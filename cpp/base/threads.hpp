@@ -27,6 +27,11 @@ int worth(double operations, int n_threads);
 void parallel_blocks(std::int64_t blocks, int n_threads,
                      const std::function<void(std::int64_t, int)>& body);
 
+// body(share) for 0 <= share < shares, on as many threads, share i always on thread i: what a share
+// wrote is in that core's caches when the next call comes. For few shares of equal work, of which
+// none is skipped when another one throws.
+void parallel_shares(int shares, const std::function<void(std::int64_t, int)>& body);
+
 // Within a body: has another block failed or been interrupted? Long bodies ask now and then, and return.
 bool stopped();
 

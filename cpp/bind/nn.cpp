@@ -1,9 +1,11 @@
 #include "../algo/nn/nn.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 
+#include "../base/finite.hpp"
 #include "../base/threads.hpp"
 #include "bind.hpp"
 #include "nn_options.hpp"
@@ -39,17 +41,19 @@ auto visit_dtype(const py::object& theta, const F& f) {
 }
 
 template <class T>
-void check_finite(const View<T>& x, const char* name) {
-  for (index i = 0; i < x.rows; ++i) {
-    const T* row = x.row(i);
-    T sum = 0;  // NaN as soon as one value is not finite
-    for (index f = 0; f < x.cols; ++f) sum += row[f] * T(0);
-    if (sum == 0) continue;
-    for (index f = 0; f < x.cols; ++f)
-      if (!std::isfinite(row[f]))
-        refuse(name, "finite values", std::isnan(row[f]) ? "NaN" : "inf", " at row ", i,
-               ", column ", f);
-  }
+void check_finite(const View<T>& x, const char* name, int n_threads) {
+  constexpr index values = 1 << 18;  // of a block
+  const index rows = std::max<index>(1, values / std::max<index>(1, x.cols));
+  threads::parallel_blocks((x.rows + rows - 1) / rows, n_threads, [&](index block, int) {
+    for (index i = block * rows; i < std::min(x.rows, (block + 1) * rows); ++i) {
+      const T* row = x.row(i);
+      if (all_finite(row, x.cols)) continue;
+      for (index f = 0; f < x.cols; ++f)
+        if (!std::isfinite(row[f]))
+          refuse(name, "finite values", std::isnan(row[f]) ? "NaN" : "inf", " at row ", i,
+                 ", column ", f);
+    }
+  });
 }
 
 template <class T>
@@ -82,9 +86,10 @@ Data<T> data_of(const Net& net, nn::Loss loss, const py::object& x, const py::ob
 }
 
 template <class T>
-void check_data(const Data<T>& data, const char* x_name, const char* y_name) {
-  check_finite(data.x, x_name);
-  if (data.labels == nullptr) check_finite(data.y, y_name);
+void check_data(const Data<T>& data, const char* x_name, const char* y_name, int n_threads) {
+  check_finite(data.x, x_name, n_threads);
+  if (data.labels == nullptr && !nn::targets_are_inputs(data))
+    check_finite(data.y, y_name, n_threads);
   for (index i = 0; data.weights != nullptr && i < data.x.rows; ++i)
     if (!std::isfinite(data.weights[i]))
       refuse("sample_weight", "finite values", data.weights[i], " at row ", i);
@@ -115,7 +120,7 @@ void forward(const Net& net, const py::object& theta, const py::object& state, c
     T* to = out2d(result, "out", rows.rows, net.outputs());
     const int team = threads1(n_threads);
     py::gil_scoped_release nogil;
-    check_finite(rows, "X");
+    check_finite(rows, "X", team);
     if (rows.rows > 0) nn::forward(net, values, moving, rows, to, team);
   });
 }
@@ -135,7 +140,7 @@ py::array_t<double> evaluate(const Net& net, const py::object& theta, const py::
     std::vector<double> results;
     {
       py::gil_scoped_release nogil;
-      check_data(data, "X", "Y");
+      check_data(data, "X", "Y", team);
       results = nn::evaluate(net, objective, values, moving, data, team);
     }
     return vector_of(results);
@@ -155,7 +160,7 @@ double gradient(const Net& net, const py::object& theta, const py::object& state
     T* to = out.is_none() ? nullptr : values_of<T>(out, "out", sizes.theta);
     const nn::Settings chosen = settings_of(settings);
     py::gil_scoped_release nogil;
-    check_data(data, "X", "Y");
+    check_data(data, "X", "Y", chosen.n_threads);
     return nn::gradient(net, objective, values, moving, data, chosen, to);
   });
 }
@@ -198,8 +203,9 @@ struct Prepared {
   Prepared& operator=(const Prepared&) = delete;
 
   void run() {
-    check_data(fit->data, "X", "Y");
-    if (held_out) check_data(*held_out, "validation x", "validation y");
+    const int team = fit->settings.n_threads;
+    check_data(fit->data, "X", "Y", team);
+    if (held_out) check_data(*held_out, "validation x", "validation y", team);
     outcome = nn::fit(*fit);
   }
 

@@ -76,6 +76,7 @@ struct DenseTask {
   std::int64_t x_ld, lanes, depth, columns;
   const T* w;  // depth x columns
   std::int64_t w_ld;
+  bool turned;    // w is columns x depth: w(p, j) stands where w(j, p) would
   const T* bias;  // columns, or null: 0
   T* out;
   std::int64_t out_ld;
@@ -83,6 +84,24 @@ struct DenseTask {
   T alpha;
   const T* outputs;  // ... or, where not null: v activation'(.), from the activation's own outputs
   std::int64_t outputs_ld;
+};
+
+// Weights from partial gradients: g = scale * clip(sum of parts + penalties), then the rule.
+template <class T>
+struct UpdateTask {
+  Rule rule;
+  T* w;
+  const T* parts;
+  std::int64_t n_parts, part_stride;
+  T *slot0, *slot1;
+  std::int64_t size;
+  T l1, l2;  // l1 sign(w) + 2 l2 w
+  T clip;    // |g| at most; infinity: no limit
+  T scale;
+  T rate;  // adam: with the bias corrections
+  T keep;  // w *= keep first: decoupled decay
+  T momentum, rho, beta1, beta2, epsilon;
+  std::int64_t rows = 1, ld = 0, part_ld = 0;  // so many times `size` values, as far apart
 };
 
 // dw(i, j) = sum_r x(i, r) d(j, r). Only what the kernel asks for need be set.
@@ -98,6 +117,8 @@ struct WeightsTask {
   bool add;       // to what dw and db hold
   const T* ones;  // as many as there are lanes; or null, and then no db
   T* db;          // sum_r d(j, r): an input that is always 1
+  // outer: null, or two tasks, of the weights and of b: gradients go there and are not stored.
+  const UpdateTask<T>* update;
 };
 
 // Lines z to lines a = activation(z), or lines of dL/da to dL/dz, in place or not.
@@ -139,23 +160,6 @@ struct MetricTask {
   const T* y;
   std::int64_t y_ld;
   T* values;  // lanes
-};
-
-// Weights from partial gradients: g = scale * clip(sum of parts + penalties), then the rule.
-template <class T>
-struct UpdateTask {
-  Rule rule;
-  T* w;
-  const T* parts;
-  std::int64_t n_parts, part_stride;
-  T *slot0, *slot1;
-  std::int64_t size;
-  T l1, l2;  // l1 sign(w) + 2 l2 w
-  T clip;    // |g| at most; infinity: no limit
-  T scale;
-  T rate;  // adam: with the bias corrections
-  T keep;  // w *= keep first: decoupled decay
-  T momentum, rho, beta1, beta2, epsilon;
 };
 
 template <class T>

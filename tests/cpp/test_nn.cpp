@@ -60,10 +60,15 @@ void products() {
           Guarded<T> x(depth * lanes, edge), weights(depth * columns, edge), bias(columns, edge);
           Guarded<T> out(columns * lanes, edge), a(columns * lanes, edge), d(columns * lanes, edge);
           fill(x, 1), fill(weights, 2), fill(bias, 3), fill(a, 4);
-          nn::DenseTask<T> t{x.data(),         lanes,   lanes,       depth,      columns,
-                             weights.data(),   columns, bias.data(), out.data(), lanes,
-                             Activation::relu, T(0),    nullptr,     0};
+          Guarded<T> turned(depth * columns, edge);
+          for (index i = 0; i < depth * columns; ++i)
+            turned[i % columns * depth + i / columns] = weights[i];
+          nn::DenseTask<T> t{x.data(),    lanes,          lanes,   depth,
+                             columns,     weights.data(), columns, false,
+                             bias.data(), out.data(),     lanes,   Activation::relu,
+                             T(0),        nullptr,        0};
           leaves<T>().dense(t);
+          t.w = turned.data(), t.w_ld = depth, t.turned = true;
           t.bias = nullptr;
           t.outputs = a.data();
           t.outputs_ld = lanes;
@@ -97,8 +102,8 @@ void gradients() {
               if (r >= rows) d[j * lanes + r] = 0;
               if (r < rows) turned[r * wide + j] = d[j * lanes + r];
             }
-          nn::WeightsTask<T> t{x.data(), lanes,     inputs,  d.data(), lanes,       outputs,
-                               lanes,    dw.data(), outputs, false,    ones.data(), db.data()};
+          nn::WeightsTask<T> t{x.data(),  lanes,   inputs, d.data(),    lanes,     outputs, lanes,
+                               dw.data(), outputs, false,  ones.data(), db.data(), nullptr};
           leaves<T>().weights_dot(t);
           t.add = true;
           t.d = turned.data();
@@ -112,6 +117,19 @@ void gradients() {
                 sum += double(i < inputs ? x[i * lanes + r] : T(1)) * double(d[j * lanes + r]);
               CHECK_EQUAL(double(i < inputs ? dw[i * outputs + j] : db[j]), 2 * sum);
             }
+          // A third of them, to be subtracted at once: plain descent at rate 1, from 0.
+          Guarded<T> weights(inputs * outputs, edge), bias(outputs, edge);
+          weights.fill(0), bias.fill(0);
+          nn::UpdateTask<T> rules[2] = {};
+          for (nn::UpdateTask<T>& rule : rules) {
+            rule.n_parts = 1, rule.clip = std::numeric_limits<T>::infinity();
+            rule.scale = rule.rate = rule.keep = 1;
+          }
+          rules[0].w = weights.data(), rules[1].w = bias.data();
+          t.update = rules;
+          leaves<T>().weights_outer(t);
+          for (index i = 0; i < inputs * outputs; ++i) CHECK_EQUAL(weights[i], dw[i] * T(-1.5));
+          for (index j = 0; j < outputs; ++j) CHECK_EQUAL(bias[j], db[j] * T(-1.5));
         }
 }
 

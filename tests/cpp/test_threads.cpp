@@ -104,6 +104,29 @@ TEST(threads, lowest_exception_wins) {
   }
 }
 
+TEST(threads, shares_stay_with_their_threads) {
+  for (int time = 0; time < 50; ++time) {
+    std::vector<int> by(4, -1);
+    threads::parallel_shares(
+        4, [&](index share, int thread) { by[static_cast<std::size_t>(share)] = thread; });
+    for (int share = 0; share < 4; ++share)
+      CHECK_EQUAL(by[share], threads::runtime().empty() ? 0 : share);
+  }
+  std::atomic<int> ran{0};
+  std::string error;
+  try {
+    threads::parallel_shares(4, [&](index share, int) {
+      ++ran;
+      if (share % 2 == 1) throw std::runtime_error(std::to_string(share));
+    });
+  } catch (const std::runtime_error& e) {
+    error = e.what();
+  }
+  CHECK_EQUAL(error, std::string("1"));
+  if (!threads::runtime().empty()) CHECK_EQUAL(ran.load(), 4);
+  check_usable();
+}
+
 TEST(threads, nested_calls_are_serial) {
   std::atomic<int> inner{0};
   std::atomic<bool> same{true};
@@ -164,7 +187,8 @@ TEST(threads, progress_may_throw) {
   check_usable();
 }
 
-// A long block hears that another has failed, on its own thread; outside a region there is nothing to hear.
+// A long block hears that another has failed, on its own thread; outside a region there is nothing
+// to hear.
 TEST(threads, a_long_block_hears_that_another_failed) {
   std::atomic<bool> started{false}, heard{true};
   const auto failing = [&](index b) {

@@ -6,45 +6,75 @@ namespace coterie::nn {
 namespace {
 
 // Adding lanes at the end of each sum against turning the gradient first, in multiply-adds of
-// vectors, of which two take the time of a shuffle, a load or a store (bench: nn).
+// vectors, of which two take the time of a shuffle, a load or a store (bench: nn). By the tile's
+// room, which parts of it have in common.
 template <class T>
 bool lanes_at_the_end(const Op& op, const Tile<T>& tile) {
-  const index w = kernels<T>().width, vectors = (op.outputs + w - 1) / w, steps = tile.lanes / w;
+  const index w = kernels<T>().width, vectors = (op.outputs + w - 1) / w, steps = tile.room / w;
   index moves = 2;  // of a vector: a load, a store, log2(w) shuffles
   for (index q = 1; q < w; q *= 2) ++moves;
   const index dot = round_up_to(op.inputs + 1, 4) * op.outputs * (steps + 2);
-  const index outer = ((op.inputs + 1) * tile.rows + 2 * steps * w * moves) * vectors;
+  const index outer = ((op.inputs + 1) * tile.room + 2 * steps * w * moves) * vectors;
   return dot < outer;
 }
 
 }  // namespace
 
 template <class T>
-void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* dw, T* db, bool add,
-                      const Team& team) {
+UpdateTask<T> shifted(UpdateTask<T> task, index by) {
+  task.w += by;
+  task.parts += by;
+  if (task.slot0) task.slot0 += by;
+  if (task.slot1) task.slot1 += by;
+  return task;
+}
+
+template <class T>
+void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, const Team& team) {
+  if (lanes_at_the_end(s.op, tile)) return;
+  const index w = kernels<T>().width, wide = round_up_to(s.op.outputs, w);
+  team.pieces(tile.rows, 4 * w, [&](index r0, index r1) {
+    kernels<T>().turn({d + r0, tile.ld, nullptr, s.op.outputs, r1 - r0,
+                       tile.turned_of(s) + r0 * wide, wide, wide});
+  });
+}
+
+template <class T>
+void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, index i0,
+                      index i1, T* dw, T* db, bool add, const UpdateTask<T>* rules) {
   const Kernels<T>& k = kernels<T>();
-  const bool dot = lanes_at_the_end(op, tile);
-  const index wide = round_up_to(op.outputs, k.width);
-  if (!dot)
-    team.pieces(tile.rows, 4 * k.width, [&](index r0, index r1) {
-      k.turn({d + r0, tile.ld, nullptr, op.outputs, r1 - r0, tile.turned.data() + r0 * wide, wide,
-              wide});
-    });
-  team.pieces(op.inputs, 12, [&](index i0, index i1) {
-    const bool last = i1 == op.inputs && db != nullptr;
-    WeightsTask<T> t{x + i0 * tile.ld,
-                     tile.ld,
-                     i1 - i0,
-                     dot ? d : tile.turned.data(),
-                     dot ? tile.ld : wide,
-                     op.outputs,
-                     dot ? tile.lanes : tile.rows,
-                     dw + i0 * op.outputs,
-                     op.outputs,
-                     add,
-                     last ? tile.ones.data() : nullptr,
-                     db};
-    (dot ? k.weights_dot : k.weights_outer)(t);
+  const Op& op = s.op;
+  const bool dot = lanes_at_the_end(op, tile), last = i1 == op.inputs && db != nullptr;
+  const index from = i0 * op.outputs;
+  UpdateTask<T> here[2];
+  if (rules) here[0] = shifted(rules[0], from), here[1] = rules[1];
+  const WeightsTask<T> t{x + i0 * tile.ld,
+                         tile.ld,
+                         i1 - i0,
+                         dot ? d : tile.turned_of(s),
+                         dot ? tile.ld : round_up_to(op.outputs, k.width),
+                         op.outputs,
+                         dot ? tile.lanes : tile.rows,
+                         dw + from,
+                         op.outputs,
+                         add,
+                         last ? tile.ones : nullptr,
+                         db,
+                         rules && !dot ? here : nullptr};
+  (dot ? k.weights_dot : k.weights_outer)(t);
+  if (!rules || !dot) return;
+  here[0].size = (i1 - i0) * op.outputs;
+  here[1].size = op.outputs;
+  k.update(here[0]);
+  if (last) k.update(here[1]);
+}
+
+template <class T>
+void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,
+                      bool add, const Team& team) {
+  turn_gradient(s, tile, d, team);
+  team.pieces(s.op.inputs, kInputs, [&](index i0, index i1) {
+    weights_gradient<T>(s, tile, x, d, i0, i1, dw, db, add, nullptr);
   });
 }
 
@@ -71,12 +101,12 @@ bool derives_in_product(const Step& below) {
 template <class T>
 void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                    T* gradient, bool add, Tile<T>& tile, const Team& team) {
-  T *g = tile.line(plan.at_gradient), *other = tile.line(plan.at_gradient + plan.widest);
   bool derived = false;
   for (index i = static_cast<index>(plan.steps.size()) - 1; i >= plan.lowest; --i) {
     const Step& s = plan.steps[i];
     answer_interrupt(plan, tile.rows);
     const T* in = tile.line(i > 0 ? plan.steps[i - 1].out : 0);
+    T* g = tile.line(s.gradient);
     activity_gradient(plan, s, batch.rows, tile, tile.line(s.out), g);
     if (s.op.kind == Kind::dense || s.op.kind == Kind::activation) {
       if (!derived) derive(s.op, tile, tile.line(s.z >= 0 ? s.z : s.out), g, team);
@@ -84,68 +114,36 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
     }
     if (s.op.kind == Kind::dropout) random_step(s, batch, begin, tile, g, g, s.op.outputs, team);
     if (s.op.kind == Kind::batch_norm)
-      norm_backward(plan, s, weights, tile, in, g, tile.stats.data() + 2 * i * plan.widest,
-                    gradient, add);
+      norm_backward(plan, s, weights, tile, in, g, tile.stats + 2 * i * plan.widest, gradient, add);
     if (s.op.kind != Kind::dense) continue;
-    if (s.op.trainable)
-      weights_gradient(s.op, tile, in, g, gradient + s.op.weights,
+    if (s.op.trainable && tile.keeps)
+      turn_gradient(s, tile, g, team);
+    else if (s.op.trainable)
+      weights_gradient(s, tile, in, g, gradient + s.op.weights,
                        s.op.bias >= 0 ? gradient + s.op.bias : nullptr, add, team);
     if (i == plan.lowest) break;
     answer_interrupt(plan, tile.rows);
     const Step& below = plan.steps[i - 1];
     derived = derives_in_product(below);
     const T* from = tile.line(below.z >= 0 ? below.z : below.out);
-    product<T>({g, tile.ld, tile.lanes, s.op.outputs, s.op.inputs,
-                weights.transposed.data() + weights.at[i], s.op.inputs, nullptr, other, tile.ld,
+    product<T>({g, tile.ld, tile.lanes, s.op.outputs, s.op.inputs, weights.theta + s.op.weights,
+                s.op.outputs, true, nullptr, tile.line(below.gradient), tile.ld,
                 derived ? below.op.activation : Activation::linear, T(below.op.alpha),
                 derived ? from : nullptr, tile.ld},
                team);
-    std::swap(g, other);
   }
-}
-
-template <class T>
-Weights<T> weights_of(const Plan& plan, const T* theta, T* state) {
-  Weights<T> weights{theta, state, {}, {}};
-  index size = 0;
-  for (index i = 0; i < static_cast<index>(plan.steps.size()); ++i) {
-    const Op& op = plan.steps[i].op;
-    const bool needed = plan.training && op.kind == Kind::dense && i > plan.lowest;
-    weights.at.push_back(needed ? size : -1);
-    if (needed) size += op.inputs * op.outputs;
-  }
-  weights.transposed = Buffer<T>(size);
-  return weights;
-}
-
-template <class T>
-void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team) {
-  index rows = 0;  // of all weights, one after the other
-  for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (weights.at[i] >= 0) rows += plan.steps[i].op.inputs;
-  team.pieces(rows, 4 * kernels<T>().width, [&](index begin, index end) {
-    index first = 0;
-    for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-      const Op& op = plan.steps[i].op;
-      if (weights.at[i] < 0) continue;
-      const index a = std::max<index>(0, begin - first), b = std::min(op.inputs, end - first);
-      first += op.inputs;
-      if (a >= b) continue;
-      T* to = weights.transposed.data() + weights.at[i] + a;
-      kernels<T>().turn({weights.theta + op.weights + a * op.outputs, op.outputs, nullptr, b - a,
-                         op.outputs, to, op.inputs, b - a});
-    }
-  });
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                  \
-  template void weights_gradient(const Op&, Tile<T>&, const T*, const T*, T*, T*, bool,         \
+  template UpdateTask<T> shifted(UpdateTask<T>, index);                                         \
+  template void turn_gradient(const Step&, const Tile<T>&, const T*, const Team&);              \
+  template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, index, index, \
+                                 T*, T*, bool, const UpdateTask<T>*);                           \
+  template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, T*, T*, bool, \
                                  const Team&);                                                  \
   template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                         \
   template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool, \
-                              Tile<T>&, const Team&);                                           \
-  template Weights<T> weights_of(const Plan&, const T*, T*);                                    \
-  template void transpose_weights(const Plan&, Weights<T>&, const Team&);
+                              Tile<T>&, const Team&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 

@@ -98,7 +98,6 @@ class Loop {
       if (!f_.callback) continue;
       outcome_.stopped = f_.callback(epoch, row);
       if (outcome_.stopped) break;
-      stepper_.refresh();
     }
     outcome_.iterations = optimizer_.iterations - f_.optimizer.iterations;
     return outcome_;
@@ -187,7 +186,7 @@ void forward(const Net& net, const T* theta, const T* state, const View<T>& x, T
              int n_threads) {
   const Plan plan(net, nullptr, false);
   const Cut cut = cut_of<T>(plan, x.rows);
-  const Weights<T> weights = weights_of<T>(plan, theta, const_cast<T*>(state));  // read only here
+  const Weights<T> weights{theta, const_cast<T*>(state)};  // read only here
   const Data<T> data{x, {}, nullptr, nullptr};
   const Batch<T> batch{&data, nullptr, 0, x.rows, 1, 0, 0};
   const auto chunk = [&](index k, Tile<T>& tile) {
@@ -197,12 +196,12 @@ void forward(const Net& net, const T* theta, const T* state, const View<T>& x, T
     kernels<T>().turn(
         {tile.line(plan.steps.back().out), tile.ld, nullptr, m, rows, out + begin * m, m, m});
   };
-  Tile<T> first(plan, cut.chunk);
+  OwnTile<T> first(plan, cut.chunk);
   if (cut.chunks == 1) return chunk(0, first);  // a row: every allocation is felt
   n_threads = threads_for(plan, x.rows, kernels<T>().width, true, n_threads);
-  std::vector<std::unique_ptr<Tile<T>>> others;
+  std::vector<std::unique_ptr<OwnTile<T>>> others;
   for (index i = 1; i < std::min<index>(n_threads, cut.chunks); ++i)
-    others.push_back(std::make_unique<Tile<T>>(plan, cut.chunk));
+    others.push_back(std::make_unique<OwnTile<T>>(plan, cut.chunk));
   threads::parallel_blocks(cut.chunks, n_threads, [&](index k, int thread) {
     chunk(k, thread == 0 ? first : *others[static_cast<std::size_t>(thread - 1)]);
   });

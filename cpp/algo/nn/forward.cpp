@@ -13,22 +13,42 @@ index line_stride(index lanes) {
 }
 
 template <class T>
-Tile<T>::Tile(const Plan& plan, index chunk) : inputs(plan.inputs) {
-  const index w = kernels<T>().width;
-  lanes = round_up_to(chunk, w);
-  ld = line_stride<T>(lanes);
-  own = Buffer<T>(checked_product(plan.inputs + plan.targets, ld), T(0));
-  x = own.data();
-  y = x + plan.inputs * ld;
-  memory = Buffer<T>(checked_product(plan.lines - plan.inputs, ld), T(0));
+OwnTile<T>::OwnTile(const Plan& plan, index chunk, bool keep) {
+  const index w = kernels<T>().width, n = round_up_to(chunk, w);
+  this->inputs = plan.inputs;
+  this->room = this->lanes = n;
+  this->ld = line_stride<T>(n);
+  this->keeps = keep;
+  own = Buffer<T>(checked_product(plan.inputs + plan.targets, this->ld), T(0));
+  this->x = own.data();
+  this->y = this->x + plan.inputs * this->ld;
+  lines = Buffer<T>(checked_product(plan.lines - plan.inputs, this->ld), T(0));
+  this->memory = lines.data();
   if (plan.targets == 0 && !plan.training) return;
-  scale = Buffer<T>(lanes, T(0));
-  values = Buffer<T>(lanes, T(0));
-  keys = Buffer<std::uint64_t>(lanes, 0);
+  vectors = Buffer<T>(3 * n, T(1));
+  this->ones = vectors.data();
+  this->scale = vectors.data() + n;
+  this->values = vectors.data() + 2 * n;
+  random = Buffer<std::uint64_t>(n, 0);
+  this->keys = random.data();
   if (!plan.training) return;
-  ones = Buffer<T>(lanes, T(1));
-  turned = Buffer<T>(checked_product(lanes, round_up_to(plan.widest, w)), T(0));
-  stats = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));
+  const index columns = keep ? plan.turned : round_up_to(plan.widest, w);
+  gradients = Buffer<T>(checked_product(n, columns), T(0));
+  this->turned = gradients.data();
+  moments = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));
+  this->stats = moments.data();
+}
+
+template <class T>
+Tile<T> Tile<T>::lanes_of(index begin, index end) const {
+  Tile part = *this;
+  part.first += begin;
+  part.rows = std::clamp<index>(rows - begin, 0, end - begin);
+  part.lanes = end - begin;
+  for (T** p : {&part.x, &part.y, &part.memory, &part.scale, &part.values}) *p += begin;
+  part.ones += begin;
+  part.keys += begin;
+  return part;
 }
 
 void Sums::add(const Sums& other) {
@@ -46,7 +66,7 @@ void product(const DenseTask<T>& t, const Team& team) {
   if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads) {
     team.pieces(t.columns, grain, [&](index j0, index j1) {
       DenseTask<T> piece = t;
-      piece.w += j0;
+      piece.w += t.turned ? j0 * t.w_ld : j0;
       if (t.bias) piece.bias += j0;
       piece.out += j0 * t.out_ld;
       if (t.outputs) piece.outputs += j0 * t.outputs_ld;
@@ -99,7 +119,7 @@ void dense_step(const Step& s, const Weights<T>& weights, Tile<T>& tile, const T
   const bool apart = s.z >= 0 || op.activation == Activation::softmax;
   T* to = s.z >= 0 ? tile.line(s.z) : out;
   product<T>({in, tile.ld, tile.lanes, op.inputs, op.outputs, weights.theta + op.weights,
-              op.outputs, op.bias >= 0 ? weights.theta + op.bias : nullptr, to, tile.ld,
+              op.outputs, false, op.bias >= 0 ? weights.theta + op.bias : nullptr, to, tile.ld,
               apart ? Activation::linear : op.activation, T(op.alpha), nullptr, 0},
              team);
   if (apart) activate(s, tile, to, out, team);
@@ -122,8 +142,8 @@ void random_step(const Step& s, const Batch<T>& batch, index begin, Tile<T>& til
   set_keys(s, batch, begin, tile);
   team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
     const index rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
-    const NoiseTask<T> t{rows,     columns, tile.keys.data() + r0, T(s.op.rate), in + r0, tile.ld,
-                         out + r0, tile.ld};
+    const NoiseTask<T> t{rows,    columns, tile.keys + r0, T(s.op.rate),
+                         in + r0, tile.ld, out + r0,       tile.ld};
     if (s.op.kind == Kind::dropout)
       kernels<T>().dropout(t);
     else
@@ -174,7 +194,7 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
       case Kind::batch_norm:
         norm_forward(
             plan, s, weights, tile, in, out,
-            plan.training ? tile.stats.data() + 2 * static_cast<index>(i) * plan.widest : nullptr);
+            plan.training ? tile.stats + 2 * static_cast<index>(i) * plan.widest : nullptr);
         break;
     }
     in = out;
@@ -192,11 +212,11 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
   if (data.weights)
     for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight(r) * factor);
   else
-    std::fill_n(tile.scale.data(), tile.rows, T(factor));
-  std::fill(tile.scale.data() + tile.rows, tile.scale.data() + tile.lanes, T(0));
+    std::fill_n(tile.scale, tile.rows, T(factor));
+  std::fill(tile.scale + tile.rows, tile.scale + tile.lanes, T(0));
   const T* p = tile.line(plan.steps.back().out);
   const T* y = tile.y;
-  T* g = with_gradient ? tile.line(plan.at_gradient) : nullptr;
+  T* g = with_gradient ? tile.line(plan.steps.back().gradient) : nullptr;
   T* outputs = plan.fused != Activation::linear && !objective.metrics.empty() ? tile.line(plan.at_p)
                                                                               : nullptr;
   const double smooth = objective.label_smoothing;
@@ -204,15 +224,15 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
       plan.loss == Loss::binary || plan.loss == Loss::binary_logits ? 2 : plan.outputs;
   team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
     kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth), T(smooth / double(classes)),
-                       r1 - r0, plan.outputs, p + r0, tile.ld, y + r0, tile.ld,
-                       tile.scale.data() + r0, g ? g + r0 : nullptr, tile.ld,
-                       outputs ? outputs + r0 : nullptr, tile.ld, tile.values.data() + r0});
+                       r1 - r0, plan.outputs, p + r0, tile.ld, y + r0, tile.ld, tile.scale + r0,
+                       g ? g + r0 : nullptr, tile.ld, outputs ? outputs + r0 : nullptr, tile.ld,
+                       tile.values + r0});
   });
   Sums sums;
   for (index r = 0; r < tile.rows; ++r) sums.loss += weight(r) * double(tile.values[r]);
   for (std::size_t k = 0; k < objective.metrics.size(); ++k) {
     kernels<T>().metric({objective.metrics[k], tile.lanes, plan.outputs, outputs ? outputs : p,
-                         tile.ld, y, tile.ld, tile.values.data()});
+                         tile.ld, y, tile.ld, tile.values});
     for (index r = 0; r < tile.rows; ++r) sums.metrics[k] += double(tile.values[r]);
   }
   for (const Step& s : plan.steps)
@@ -222,6 +242,7 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
 
 #define COTERIE_INSTANTIATE(T)                                                                   \
   template struct Tile<T>;                                                                       \
+  template struct OwnTile<T>;                                                                    \
   template index line_stride<T>(index);                                                          \
   template void product(const DenseTask<T>&, const Team&);                                       \
   template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,  \

@@ -16,10 +16,10 @@ struct Layer {
     op.alpha = alpha;
     op.weights = 0;
   }
-  Tile<T> tile(index extra) const {
+  OwnTile<T> tile(index extra) const {
     Plan plan(Net({op}), nullptr, true);
     plan.lines = op.inputs + extra * op.outputs;
-    return Tile<T>(plan, chunk);
+    return OwnTile<T>(plan, chunk);
   }
 };
 
@@ -65,11 +65,11 @@ void dense_forward(const View<T>& x, const View<T>& w, const T* b, Activation ac
   const index inputs = w.rows, outputs = w.cols;
   const Layer<T> layer(inputs, outputs, x.rows, activation, alpha);
   const Team team = team_for<T>(x.rows, inputs, outputs, 1, n_threads);
-  Tile<T> tile = layer.tile(1);
+  OwnTile<T> tile = layer.tile(1);
   T *in = tile.line(0), *out = tile.line(inputs);
   over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
     to_lines(x, first, tile, in, team);
-    product<T>({in, tile.ld, tile.lanes, inputs, outputs, w.data, w.stride, b, out, tile.ld,
+    product<T>({in, tile.ld, tile.lanes, inputs, outputs, w.data, w.stride, false, b, out, tile.ld,
                 Activation::linear, T(alpha), nullptr, 0},
                team);
     if (z) to_rows(out, outputs, first, tile, z, team);
@@ -88,11 +88,8 @@ void dense_backward(const View<T>& da, const View<T>& x, const View<T>& w, const
   const index inputs = w.rows, outputs = w.cols;
   Layer<T> layer(inputs, outputs, x.rows, activation, alpha);
   const Team team = team_for<T>(x.rows, inputs, outputs, dx ? 2 : 1, n_threads);
-  Tile<T> tile = layer.tile(2);
+  OwnTile<T> tile = layer.tile(2);
   T *in = tile.line(0), *from = tile.line(inputs), *d = tile.line(inputs + outputs);
-  Buffer<T> turned(dx ? checked_product(inputs, outputs) : 0);
-  if (dx)
-    kernels<T>().turn({w.data, w.stride, nullptr, inputs, outputs, turned.data(), inputs, inputs});
   std::fill_n(dw, inputs * outputs, T(0));
   if (db) std::fill_n(db, outputs, T(0));
   over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
@@ -100,9 +97,9 @@ void dense_backward(const View<T>& da, const View<T>& x, const View<T>& w, const
     to_lines(da, first, tile, d, team);
     to_lines(needs_inputs(activation) ? z : a, first, tile, from, team);
     derive(layer.op, tile, from, d, team);
-    weights_gradient(layer.op, tile, in, d, dw, db, first > 0, team);
+    weights_gradient<T>(Step{layer.op, 0}, tile, in, d, dw, db, first > 0, team);
     if (!dx) return;
-    product<T>({d, tile.ld, tile.lanes, outputs, inputs, turned.data(), inputs, nullptr, in,
+    product<T>({d, tile.ld, tile.lanes, outputs, inputs, w.data, w.stride, true, nullptr, in,
                 tile.ld, Activation::linear, T(0), nullptr, 0},
                team);
     to_rows(in, inputs, first, tile, dx, team);

@@ -69,6 +69,12 @@ struct Data {
   const double* weights = nullptr;
 };
 
+// An autoencoder's: they are checked and turned once.
+template <class T>
+bool targets_are_inputs(const Data<T>& data) {
+  return data.y.data == data.x.data && data.y.stride == data.x.stride && data.y.cols == data.x.cols;
+}
+
 struct Optimizer {
   Rule rule = Rule::sgd;
   double momentum = 0, rho = 0.9, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, weight_decay = 0;

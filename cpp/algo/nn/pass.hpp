@@ -5,37 +5,43 @@
 
 namespace coterie::nn {
 
-// Memory of one chunk. A line holds one feature's values of all its rows.
+// One chunk, or lanes of it. A line holds one feature's values of all its rows.
 template <class T>
 struct Tile {
-  Tile(const Plan& plan, index chunk);
-  T* line(index i) { return i < inputs ? x + i * ld : memory.data() + (i - inputs) * ld; }
-  index inputs, ld, rows = 0, lanes = 0;
-  T *x, *y;  // lines of inputs and targets: own, or kept by whoever set them
-  Buffer<T> memory, own;
-  Buffer<T> scale, values;     // lanes: of the rows' gradients, the rows' losses
-  Buffer<T> ones;              // lanes
-  Buffer<T> turned;            // one step's gradient as rows
-  Buffer<T> stats;             // batch norm's means and inverse deviations
-  Buffer<std::uint64_t> keys;  // of the rows' random numbers
+  T* line(index i) const { return i < inputs ? x + i * ld : memory + (i - inputs) * ld; }
+  // The gradient of a step as rows.
+  T* turned_of(const Step& step) const {
+    const index before = keeps ? room * step.turned : 0;
+    return turned + before + first * round_up_to(step.op.outputs, kernels<T>().width);
+  }
+  Tile lanes_of(index begin, index end) const;
+  index inputs, ld, room, first = 0, rows = 0, lanes = 0;
+  bool keeps;           // the gradients of all steps, not of one at a time
+  T *x, *y;             // lines of inputs and targets: own, or kept by whoever set them
+  T* memory;            // lines of what comes after the inputs
+  T *scale, *values;    // lanes: of the rows' gradients, the rows' losses
+  const T* ones;        // lanes
+  T *turned, *stats;    // gradients as rows; batch norm's means and inverse deviations
+  std::uint64_t* keys;  // of the rows' random numbers
+};
+// The same with its memory.
+template <class T>
+struct OwnTile : Tile<T> {
+  OwnTile(const Plan& plan, index chunk, bool keeps = false);
+  Buffer<T> lines, own, vectors, gradients, moments;
+  Buffer<std::uint64_t> random;
 };
 // Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
 // crowd a few sets of the cache.
 template <class T>
 index line_stride(index lanes);
 
-// The parameters, and W^T of the steps whose input has a gradient.
+// The parameters and the moving statistics.
 template <class T>
 struct Weights {
   const T* theta;
   T* state;
-  Buffer<T> transposed;
-  std::vector<index> at;  // of each step in transposed, or -1
 };
-template <class T>
-Weights<T> weights_of(const Plan& plan, const T* theta, T* state);
-template <class T>
-void transpose_weights(const Plan& plan, Weights<T>& weights, const Team& team);
 
 // Rows of a batch.
 template <class T>
@@ -47,12 +53,6 @@ struct Batch {
   std::uint64_t seed;
   index epoch;
 };
-
-// An autoencoder's: they are turned once.
-template <class T>
-bool targets_are_inputs(const Data<T>& data) {
-  return data.y.data == data.x.data && data.y.stride == data.x.stride && data.y.cols == data.x.cols;
-}
 
 struct Sums {
   double loss = 0, activity = 0;
@@ -78,19 +78,32 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
 template <class T>
 Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
                bool with_gradient, Tile<T>& tile, const Team& team);
-// dL/d(theta) of the tile into `gradient`, shaped like theta, or added to it.
+// dL/d(theta) of the tile into `gradient`, shaped like theta, or added to it; of a tile that keeps
+// the gradients of all steps those of weights come later, by weights_gradient.
 template <class T>
 void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                    T* gradient, bool add, Tile<T>& tile, const Team& team);
 
 // ---- the parts
 
+constexpr index kInputs = 24;  // a multiple of most blocks of inputs (engine/leaf/dense.hpp)
+
 template <class T>
 void product(const DenseTask<T>& task, const Team& team);
-// dW = X^T D, and db unless it is null; add: to what they hold.
+// D to rows, where weights_gradient wants it so.
 template <class T>
-void weights_gradient(const Op& op, Tile<T>& tile, const T* x, const T* d, T* dw, T* db, bool add,
-                      const Team& team);
+void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, const Team& team);
+// Lines [i0, i1) of dW = X^T D, with the last of them db unless it is null; add: to what they hold.
+// rules: null, or the updates of W and b, which are then made at once.
+template <class T>
+void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, index i0,
+                      index i1, T* dw, T* db, bool add, const UpdateTask<T>* rules);
+// All of it.
+template <class T>
+void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,
+                      bool add, const Team& team);
+template <class T>
+UpdateTask<T> shifted(UpdateTask<T> task, index by);
 // g, lines of dL/da, to dL/dz; from: outputs or inputs of the activation.
 template <class T>
 void derive(const Op& op, Tile<T>& tile, const T* from, T* g, const Team& team);

@@ -87,10 +87,12 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
     widest = std::max(widest, op.outputs);
     const auto segment = [&](index offset, index size, double l1, double l2) {
       if (offset < 0 || (!objective && !train)) return;  // of no use to predictions
-      if (op.trainable)
+      if (op.trainable) {
         segments.push_back({offset, size, l1, l2});
-      else if (l1 != 0 || l2 != 0)
+        if (op.kind != Kind::dense) rest.push_back(segments.back());
+      } else if (l1 != 0 || l2 != 0) {
         fixed.push_back({offset, size, l1, l2});
+      }
       penalties = penalties || l1 != 0 || l2 != 0;
       params += size;
       if (op.trainable && !found) found = true, lowest = static_cast<index>(steps.size());
@@ -104,6 +106,7 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
       segment(op.gamma, op.outputs, 0, 0);
       segment(op.beta, op.outputs, 0, 0);
       whole_batch = whole_batch || (train && op.trainable);
+      apart = false;
     }
     if (op.kind == Kind::activity && op.kl_weight != 0) {
       whole_batch = whole_batch || train;
@@ -130,8 +133,23 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
   targets = loss == Loss::sparse || loss == Loss::sparse_logits ? 1 : outputs;
   if (!objective) targets = 0;
   at_p = line;
-  at_gradient = at_p + (objective ? outputs : 0);
-  lines = at_gradient + (train ? 2 * widest : 0);
+  lines = at_p + (objective ? outputs : 0);
+  apart = apart && !whole_batch;
+  if (train) place_gradients();
+}
+
+void Plan::place_gradients() {
+  constexpr index most_lanes = 16;
+  const index least = std::min(lowest, static_cast<index>(steps.size()) - 1);
+  for (index i = least; i < static_cast<index>(steps.size()); ++i) {
+    Step& s = steps[i];
+    const bool dense = s.op.kind == Kind::dense;
+    s.gradient = i > least && !dense ? steps[i - 1].gradient : lines;
+    if (s.gradient == lines) lines += s.op.outputs;
+    if (!dense || !s.op.trainable) continue;
+    s.turned = turned;
+    turned += round_up_to(s.op.outputs, most_lanes);
+  }
 }
 
 std::vector<Penalised> merged(const std::vector<Penalised>& segments) {

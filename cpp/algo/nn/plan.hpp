@@ -45,8 +45,10 @@ struct Team {
 // Where a step's lines stand in a tile, in lines from its start.
 struct Step {
   Op op;
-  index out;     // of its outputs
-  index z = -1;  // of the inputs of its activation, where they are needed
+  index out;            // of its outputs
+  index z = -1;         // of the inputs of its activation, where they are needed
+  index gradient = -1;  // of dL/d(outputs), where it is needed; steps between dense ones share it
+  index turned = 0;     // columns of gradients kept as rows before its own
 };
 
 struct Penalised {
@@ -68,19 +70,24 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<Penalised> segments;  // of theta, those that are trained
   std::vector<Penalised> fixed;     // those that are not, with penalties
+  std::vector<Penalised> rest;      // of segments, those of no dense step
   std::vector<Sparse> sparse;       // outside of training, where batches are cut
   Loss loss = Loss::mse;
   Activation fused = Activation::linear;  // what the loss does in place of the last step
   bool training = false, whole_batch = false, penalties = false;
+  bool apart = true;               // rows never meet before the gradients of parameters
   index inputs, outputs, targets;  // lines of x, of the output, of y
   index lowest = 0;                // the first step with parameters to train
   index lines = 0;                 // of a tile
-  index widest = 0;                // lines of a gradient
+  index widest = 0;                // lines of a step
+  index turned = 0;                // columns of all steps' gradients kept as rows
   index params = 0;
   double flops = 0;  // of a row, forward and backward
 
-  // Lines of a tile: x, outputs of the steps, probabilities, two gradients.
-  index at_p, at_gradient;
+  index at_p;  // lines of probabilities
+
+ private:
+  void place_gradients();
 };
 
 // Neighbours with the same penalties as one.
@@ -90,7 +97,7 @@ std::vector<Penalised> merged(const std::vector<Penalised>& segments);
 // partial gradient.
 struct Cut {
   index chunk, chunks, shards, per_shard;
-  bool layers;  // threads share each layer of a tile rather than chunks
+  bool layers;  // one gradient, formed of all rows of a tile, rather than partial ones
 };
 template <class T>
 Cut cut_of(const Plan& plan, index rows);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "../../base/interrupt.hpp"
 
@@ -38,6 +39,21 @@ double divisor_of(const Objective& objective, const Batch<T>& batch) {
   return total > 0 ? total : 1;
 }
 
+namespace {
+
+// The task for elements [a, b) of a segment.
+template <class T>
+UpdateTask<T> part_of(const UpdateTask<T>& whole, const Penalised& s, double factor, index a,
+                      index b) {
+  UpdateTask<T> task = shifted(whole, s.offset + a);
+  task.size = b - a;
+  task.l1 = T(s.l1 * factor);
+  task.l2 = T(s.l2 * factor);
+  return task;
+}
+
+}  // namespace
+
 template <class T>
 Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* state,
                     index batch_rows, int n_threads)
@@ -50,18 +66,17 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
       most_(cut_of<T>(plan_, batch_rows)),
       team_{most_.layers ? n_threads_ : 1},
-      weights_(weights_of<T>(plan_, theta, state)) {
+      weights_{theta, state} {
   const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
   // A smaller batch may be cut into larger chunks, never larger than it is.
   index chunk = most_.chunk;
   for (index rows = 1; rows < batch_rows; rows *= 2)
     chunk = std::max(chunk, cut_of<T>(plan_, rows).chunk);
   for (index i = 0; i < tiles; ++i)
-    tiles_.push_back(std::make_unique<Tile<T>>(plan_, round_up_to(chunk, kernels<T>().width)));
+    tiles_.push_back(std::make_unique<OwnTile<T>>(plan_, chunk, most_.layers));
   merged_ = merged(plan_.segments);
   parts_ = Buffer<T>(checked_product(most_.shards, stride_), T(0));
-  sums_.resize(static_cast<std::size_t>(most_.chunks));
-  refresh();
+  sums_.resize(static_cast<std::size_t>(most_.layers ? batch_rows + most_.chunks : most_.chunks));
 }
 
 template <class T>
@@ -73,42 +88,129 @@ void Stepper<T>::keep_rows() {
   is_kept_.assign(static_cast<std::size_t>(most_.chunks), 0);
 }
 
+// Where a chunk's lines stand, and whether they are still to be loaded.
 template <class T>
-void Stepper<T>::load(const Batch<T>& batch, index chunk, index begin, index rows, Tile<T>& tile,
-                      const Team& team) {
-  if (is_kept_.empty()) return load_tile(batch, begin, rows, true, tile, team);
-  tile.x = kept_.data() + chunk * (plan_.inputs + plan_.targets) * tile.ld;
-  tile.y = targets_are_inputs(*batch.data) ? tile.x : tile.x + plan_.inputs * tile.ld;
+bool Stepper<T>::place(const Batch<T>& batch, index chunk, index rows, Tile<T>& tile) {
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
-  if (!is_kept_[chunk]) load_tile(batch, begin, rows, true, tile, team);
-  is_kept_[chunk] = 1;
+  const bool same = targets_are_inputs(*batch.data);
+  if (!is_kept_.empty()) {
+    tile.x = kept_.data() + chunk * (plan_.inputs + plan_.targets) * tile.ld;
+    tile.y = tile.x + plan_.inputs * tile.ld;
+  }
+  if (same) tile.y = tile.x;
+  if (is_kept_.empty()) return true;
+  return std::exchange(is_kept_[chunk], 1) == 0;
+}
+
+template <class T>
+void Stepper<T>::run_shards(const Batch<T>& batch, const Cut& cut) {
+  const auto shard = [&](index s, Tile<T>& tile) {
+    for (index k = s * cut.per_shard; k < std::min(cut.chunks, (s + 1) * cut.per_shard); ++k) {
+      const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
+      if (place(batch, k, rows, tile)) load_tile(batch, begin, rows, true, tile, Team{});
+      forward_tile(plan_, weights_, batch, begin, tile, Team{});
+      sums_[k] = loss_tile(plan_, objective_, batch, begin, true, tile, Team{});
+      backward_tile(plan_, weights_, batch, begin, parts_.data() + s * stride_,
+                    k > s * cut.per_shard, tile, Team{});
+    }
+  };
+  n_parts_ = cut.shards;
+  n_sums_ = cut.chunks;
+  if (n_threads_ <= 1 || cut.shards == 1)
+    for (index s = 0; s < cut.shards; ++s) shard(s, *tiles_[0]);
+  else
+    threads::parallel_blocks(cut.shards, n_threads_,
+                             [&](index s, int thread) { shard(s, *tiles_[thread]); });
+}
+
+// Rows that do not need others go through all steps on one thread; without them all, gradients of
+// weights wait. Sums are those of `unit` rows, however many threads there are.
+template <class T>
+void Stepper<T>::pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<T>& part,
+                            const Team& team) {
+  const index unit = plan_.apart ? kernels<T>().width : part.lanes;
+  Sums* sums = sums_.data() + n_sums_ + part.first / unit;
+  begin += part.first;
+  if (load) load_tile(batch, begin, part.rows, true, part, team);
+  forward_tile(plan_, weights_, batch, begin, part, team);
+  if (unit == part.lanes)
+    *sums = loss_tile(plan_, objective_, batch, begin, true, part, team);
+  else
+    team.pieces(part.lanes, unit, [&](index r0, index r1) {
+      for (index r = r0; r < r1; r += unit) {
+        Tile<T> few = part.lanes_of(r, r + unit);
+        sums[r / unit] = loss_tile(plan_, objective_, batch, begin + r, true, few, Team{});
+      }
+    });
+  backward_tile(plan_, weights_, batch, begin, parts_.data(), add_, part, team);
+}
+
+template <class T>
+void Stepper<T>::run_layers(const Batch<T>& batch, const Cut& cut) {
+  const index w = kernels<T>().width;
+  Tile<T>& tile = *tiles_[0];
+  n_parts_ = 1, n_sums_ = 0;
+  for (index k = 0; k < cut.chunks; ++k) {
+    if (k > 0) weights_of_steps(nullptr);
+    add_ = k > 0;
+    const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
+    const bool load = place(batch, k, rows, tile);
+    const index vectors = tile.lanes / w, n = n_threads_;
+    if (plan_.apart && vectors >= 2 * n)
+      threads::parallel_shares(n_threads_, [&](index b, int) {
+        Tile<T> part = tile.lanes_of(b * vectors / n * w, (b + 1) * vectors / n * w);
+        pass_lanes(batch, begin, load, part, Team{});
+      });
+    else
+      pass_lanes(batch, begin, load, tile, team_);
+    n_sums_ += plan_.apart ? vectors : 1;
+  }
+}
+
+// Gradients of weights, of what the last pass left; with a task also the update. Inputs of all
+// steps, one after the other, are cut into as many shares as there are threads.
+template <class T>
+void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
+  const Tile<T>& tile = *tiles_[0];
+  const auto cost = [](const Op& op) { return (op.outputs + 15) / 16; };  // of an input
+  index total = 0;
+  for (const Step& s : plan_.steps)
+    if (s.op.kind == Kind::dense && s.op.trainable) total += s.op.inputs * cost(s.op);
+  threads::parallel_shares(n_threads_, [&](index share, int) {
+    index before = 0;
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+      const Step& s = plan_.steps[i];
+      const Op& op = s.op;
+      if (op.kind != Kind::dense || !op.trainable) continue;
+      const auto cut = [&](index at) {
+        const index input = (at - before) / cost(op);
+        if (input >= op.inputs) return op.inputs;
+        return std::max<index>(0, input) / kInputs * kInputs;
+      };
+      const index i0 = cut(total * share / n_threads_), i1 = cut(total * (share + 1) / n_threads_);
+      before += op.inputs * cost(op);
+      if (i0 >= i1) continue;
+      const Penalised bounds[2] = {{op.weights, 0, op.l1, op.l2},
+                                   {op.bias, 0, op.bias_l1, op.bias_l2}};
+      UpdateTask<T> rules[2];
+      for (int k = 0; task && k < 2; ++k)
+        if (bounds[k].offset >= 0) rules[k] = part_of(*task, bounds[k], penalty_factor_, 0, 0);
+      weights_gradient(s, tile, tile.line(i > 0 ? plan_.steps[i - 1].out : 0),
+                       tile.line(s.gradient), i0, i1, parts_.data() + op.weights,
+                       op.bias >= 0 ? parts_.data() + op.bias : nullptr, add_,
+                       task ? rules : nullptr);
+    }
+  });
 }
 
 template <class T>
 Sums Stepper<T>::run(Batch<T> batch) {
   const Cut cut = batch.rows == batch_rows_ ? most_ : cut_of<T>(plan_, batch.rows);
   batch.divisor = divisor_of(objective_, batch);
-  const auto chunk = [&](index shard, index k, Tile<T>& tile, const Team& team) {
-    const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
-    load(batch, k, begin, rows, tile, team);
-    forward_tile(plan_, weights_, batch, begin, tile, team);
-    sums_[k] = loss_tile(plan_, objective_, batch, begin, true, tile, team);
-    backward_tile(plan_, weights_, batch, begin, parts_.data() + shard * stride_,
-                  k > shard * cut.per_shard, tile, team);
-  };
-  const auto shard = [&](index s, Tile<T>& tile, const Team& team) {
-    for (index k = s * cut.per_shard; k < std::min(cut.chunks, (s + 1) * cut.per_shard); ++k)
-      chunk(s, k, tile, team);
-  };
-  n_parts_ = cut.shards;
-  if (cut.layers || n_threads_ <= 1 || cut.shards == 1)
-    for (index s = 0; s < cut.shards; ++s) shard(s, *tiles_[0], team_);
-  else
-    threads::parallel_blocks(cut.shards, n_threads_,
-                             [&](index s, int thread) { shard(s, *tiles_[thread], Team{}); });
+  cut.layers ? run_layers(batch, cut) : run_shards(batch, cut);
   Sums total;
-  for (index k = 0; k < cut.chunks; ++k) total.add(sums_[k]);
+  for (index k = 0; k < n_sums_; ++k) total.add(sums_[k]);
   penalty_factor_ = objective_.penalty_mean ? 1 / batch.divisor : 1;
   total.loss = total.loss * objective_.scale / batch.divisor + total.activity + penalty();
   return total;
@@ -147,19 +249,6 @@ UpdateTask<T> Stepper<T>::task_of(const Optimizer& o, T* slots) const {
   return task;
 }
 
-// The task for elements [a, b) of a segment.
-template <class T>
-UpdateTask<T> part_of(UpdateTask<T> task, const Penalised& s, double factor, index a, index b) {
-  task.w += s.offset + a;
-  task.parts += s.offset + a;
-  if (task.slot0) task.slot0 += s.offset + a;
-  if (task.slot1) task.slot1 += s.offset + a;
-  task.size = b - a;
-  task.l1 = T(s.l1 * factor);
-  task.l2 = T(s.l2 * factor);
-  return task;
-}
-
 // Sums of the partials, penalties included, into the first of them.
 template <class T>
 void Stepper<T>::reduce_parts() {
@@ -194,25 +283,28 @@ void Stepper<T>::update(Optimizer& o, T* slots) {
   constexpr index grain = 8192;
   const bool norms = o.clip_norm > 0 || o.global_clip_norm > 0;
   double factor = penalty_factor_;
-  if (norms) reduce_parts(), factor = 0;
   UpdateTask<T> task = task_of(o, slots);
+  const bool fused = most_.layers && !norms;
+  if (most_.layers) weights_of_steps(fused ? &task : nullptr);
+  if (norms) reduce_parts(), factor = 0;
+  task.n_parts = n_parts_;
   if (o.global_clip_norm > 0) {
     double square = 0;
     for (const Penalised& s : plan_.segments) square += norm_of(parts_.data() + s.offset, s.size);
     task.scale = T(scale_to(o.global_clip_norm, square));
   }
-  for (const Penalised& s : o.clip_norm > 0 ? plan_.segments : merged_) {
+  for (const Penalised& s : fused ? plan_.rest : o.clip_norm > 0 ? plan_.segments : merged_) {
     if (o.clip_norm > 0)
       task.scale = T(scale_to(o.clip_norm, norm_of(parts_.data() + s.offset, s.size)));
     team_.pieces(s.size, grain,
                  [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
   }
   ++o.iterations, ++o.taken;
-  refresh();
 }
 
 template <class T>
 void Stepper<T>::gradient(T* out) {
+  if (most_.layers) weights_of_steps(nullptr);
   reduce_parts();
   std::fill_n(out, size_, T(0));
   for (const Penalised& s : plan_.segments)
@@ -228,10 +320,9 @@ Evaluator<T>::Evaluator(const Net& net, const Objective& objective, const T* the
       objective_(objective),
       n_threads_(threads_for(plan_, rows, kernels<T>().width, true, n_threads)),
       cut_(cut_of<T>(plan_, rows)),
-      weights_(
-          weights_of<T>(plan_, theta, const_cast<T*>(state))) {  // read only outside of training
+      weights_{theta, const_cast<T*>(state)} {  // read only outside of training
   for (index i = 0; i < std::min<index>(n_threads_, cut_.chunks); ++i)
-    tiles_.push_back(std::make_unique<Tile<T>>(plan_, cut_.chunk));
+    tiles_.push_back(std::make_unique<OwnTile<T>>(plan_, cut_.chunk));
   sums_.resize(static_cast<std::size_t>(cut_.chunks));
   for (const Sparse& s : plan_.sparse) n_sparse_ += s.outputs;
   sparse_ = Buffer<double>(checked_product(cut_.chunks, n_sparse_));

@@ -22,14 +22,16 @@ class Stepper {
   void update(Optimizer& optimizer, T* slots);
   // The gradient itself; what is not trained is 0.
   void gradient(T* out);
-  void refresh() { transpose_weights(plan_, weights_, team_); }  // after theta was written to
 
   // An interrupt comes before the parameters are touched, or after.
   bool atomic() const { return !most_.layers; }
 
  private:
-  void load(const Batch<T>& batch, index chunk, index begin, index rows, Tile<T>& tile,
-            const Team& team);
+  bool place(const Batch<T>& batch, index chunk, index rows, Tile<T>& tile);
+  void run_shards(const Batch<T>& batch, const Cut& cut);
+  void run_layers(const Batch<T>& batch, const Cut& cut);
+  void pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<T>& part, const Team& team);
+  void weights_of_steps(const UpdateTask<T>* task);
   double penalty() const;
   void reduce_parts();
   UpdateTask<T> task_of(const Optimizer& optimizer, T* slots) const;
@@ -43,13 +45,14 @@ class Stepper {
   Cut most_;
   Team team_;  // within a tile and in the update
   Weights<T> weights_;
-  std::vector<std::unique_ptr<Tile<T>>> tiles_;  // one a thread
+  std::vector<std::unique_ptr<OwnTile<T>>> tiles_;  // one a thread
   std::vector<Penalised> merged_;
   Buffer<T> parts_;
   Buffer<T> kept_;             // lines of x and y of every chunk
   std::vector<char> is_kept_;  // of each chunk: are they there?
-  std::vector<Sums> sums_;     // one a chunk
-  index n_parts_ = 1;
+  std::vector<Sums> sums_;     // one a chunk, or a few rows
+  index n_sums_ = 0, n_parts_ = 1;
+  bool add_ = false;  // the tile's gradient to that of the tiles before
   double penalty_factor_ = 1;
 };
 
@@ -68,7 +71,7 @@ class Evaluator {
   int n_threads_;
   Cut cut_;
   Weights<T> weights_;
-  std::vector<std::unique_ptr<Tile<T>>> tiles_;
+  std::vector<std::unique_ptr<OwnTile<T>>> tiles_;
   std::vector<Sums> sums_;
   index n_sparse_ = 0;
   Buffer<double> sparse_;  // a row a chunk: plan_.sparse's sums

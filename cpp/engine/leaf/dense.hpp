@@ -1,6 +1,6 @@
 // Products of a dense layer on tiles (nn_table.hpp): rows in lanes, weights broadcast in place.
 //
-//   dense          out(j, r) = finish(bias_j + sum_p w(p, j) x(p, r)); with w^T also dL/dx
+//   dense          out(j, r) = finish(bias_j + sum_p w(p, j) x(p, r)); of w turned it is dL/dx
 //   weights_outer  dw(i, j) = sum_r x(i, r) d(r, j), d turned: outputs in lanes
 //   weights_dot    the same from lines of d: rows in lanes, lanes added at the end
 //
@@ -9,6 +9,7 @@
 // NR NV.
 #pragma once
 #include "activation.hpp"
+#include "optimizer.hpp"
 #include "turn.hpp"
 
 namespace coterie::COTERIE_ISA {
@@ -16,9 +17,10 @@ namespace coterie::COTERIE_ISA {
 template <int V>
 constexpr int most_columns = NV * NR / V;
 
-// Depth that keeps V vectors a line in the L1 cache.
+// Depth whose lines, V vectors each, take twice the L1 cache: shorter blocks load and store their
+// sums too often, longer ones lose the cache lines of W that neighbouring columns share.
 template <class T>
-constexpr index kDenseDepth = COTERIE_L1_BYTES / (2 * MR<T> * index(sizeof(T))) + 1;
+constexpr index kDenseDepth = 2 * COTERIE_L1_BYTES / (MR<T> * index(sizeof(T))) + 1;
 
 // Activation, or its derivative, of a finished block. What takes more than a few operations is done
 // by a pass over what was just stored, so that its code is not repeated in every shape of block.
@@ -48,7 +50,7 @@ COTERIE_INLINE void finish(const nn::DenseTask<T>& t, index j, index r, Vec<T> (
     activate_lines<T>({t.activation, t.alpha, V * width<T>, N, out, t.out_ld, out, t.out_ld});
 }
 
-template <class T, int N, int V>
+template <class T, int N, int V, bool Turned>
 [[gnu::noinline]] void dense_block(const nn::DenseTask<T>& t, index j, index r, index p0,
                                    index p1) {
   Vec<T> acc[N][V];
@@ -59,15 +61,16 @@ template <class T, int N, int V>
     for (int v = 0; v < V; ++v)
       acc[n][v] = p0 == 0 ? broadcast(start) : load(t.out + (j + n) * t.out_ld + r + v * width<T>);
   }
-  const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * t.w_ld + j;
+  const index step = Turned ? 1 : t.w_ld, next = Turned ? t.w_ld : 1;  // from p and j to the next
+  const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
 #pragma GCC unroll 1
-  for (index p = p0; p < p1; ++p, x += t.x_ld, w += t.w_ld) {
+  for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
     Vec<T> xv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) xv[v] = load(x + v * width<T>);
 #pragma GCC unroll 32
     for (int n = 0; n < N; ++n) {
-      const Vec<T> wv = broadcast(w + n);
+      const Vec<T> wv = broadcast(w + n * next);
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) acc[n][v] = madd(xv[v], wv, acc[n][v]);
     }
@@ -88,14 +91,14 @@ constexpr index block_size(index left, index most) {
   return (left + blocks - 1) / blocks;
 }
 
-template <class T, int N, int V>
+template <class T, int N, int V, bool Turned>
 COTERIE_INLINE void dense_columns(const nn::DenseTask<T>& t, index j, index n, index r, index p0,
                                   index p1) {
   if constexpr (N == 1) {
-    dense_block<T, 1, V>(t, j, r, p0, p1);
+    dense_block<T, 1, V, Turned>(t, j, r, p0, p1);
   } else {
-    if (n > smaller(N)) return dense_block<T, N, V>(t, j, r, p0, p1);
-    dense_columns<T, smaller(N), V>(t, j, n, r, p0, p1);
+    if (n > smaller(N)) return dense_block<T, N, V, Turned>(t, j, r, p0, p1);
+    dense_columns<T, smaller(N), V, Turned>(t, j, n, r, p0, p1);
   }
 }
 
@@ -110,7 +113,10 @@ COTERIE_INLINE void dense_lanes(const nn::DenseTask<T>& t, index r, index p0, in
   for (index j = 0; j < t.columns;) {
     index n = block_size(t.columns - j, most_columns<V>);
     n = at_most(int(n), most_columns<V>);
-    dense_columns<T, most_columns<V>, V>(t, j, n, r, p0, p1);
+    if (t.turned)
+      dense_columns<T, most_columns<V>, V, true>(t, j, n, r, p0, p1);
+    else
+      dense_columns<T, most_columns<V>, V, false>(t, j, n, r, p0, p1);
     j += n;
   }
 }
@@ -156,8 +162,43 @@ COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
   for (index r = 0; r < count; ++r) out[r] = add ? line[r] + out[r] : line[r];
 }
 
+// Brings what update_block will want while the products are formed.
+template <class T>
+COTERIE_INLINE void fetch_block(const nn::WeightsTask<T>& t, index i, index j, int n, int v) {
+  constexpr index line = 64 / index(sizeof(T));
+  const nn::UpdateTask<T>& u = t.update[0];
+  for (index k = i; k < i + n && k < t.inputs; ++k)
+    for (index at = k * t.dw_ld + j; at < k * t.dw_ld + j + v * width<T>; at += line) {
+      __builtin_prefetch(u.w + at, 1);
+      if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
+      if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
+    }
+}
+
+// The updates of an n x m block from its gradients.
+template <class T>
+[[gnu::noinline]] void update_block(const nn::WeightsTask<T>& t, index i, index j, index n, index m,
+                                    const T* sums) {
+  const index weights = t.inputs - i < n ? t.inputs - i : n;
+  for (int bias = 0; bias < 2; ++bias) {
+    nn::UpdateTask<T> u = t.update[bias];
+    u.rows = bias ? n - weights : weights;
+    if (u.rows == 0) continue;
+    const index from = bias ? j : i * t.dw_ld + j;
+    u.w += from;
+    if (u.slot0) u.slot0 += from;
+    if (u.slot1) u.slot1 += from;
+    u.parts = bias ? sums + weights * m : sums;
+    u.size = t.outputs - j < m ? t.outputs - j : m;
+    u.ld = t.dw_ld, u.part_ld = m;
+    update<T>(u);
+  }
+}
+
 template <class T, int N, int V>
 [[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
+  constexpr index m = V * width<T>;
+  if (t.update) fetch_block<T>(t, i, j, N, V);
   Vec<T> acc[N][V] = {};
   const T* x[N];
   for (int n = 0; n < N; ++n) x[n] = input_line(t, i + n);
@@ -174,12 +215,19 @@ template <class T, int N, int V>
       for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
     }
   }
+  T sums[N * m];
 #pragma GCC unroll 16
   for (int n = 0; n < N; ++n)
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v)
-      store_sums<T>(output_row(t, i + n) + j + v * width<T>, t.outputs - j - v * width<T>,
-                    acc[n][v], t.add);
+    for (int v = 0; v < V; ++v) {
+      T* out = output_row(t, i + n) + j + v * width<T>;
+      const index count = t.outputs - j - v * width<T>;
+      if (t.update == nullptr)
+        store_sums<T>(out, count, acc[n][v], t.add);
+      else
+        store(sums + n * m + v * width<T>, t.add ? acc[n][v] + load_first(out, count) : acc[n][v]);
+    }
+  if (t.update) update_block<T>(t, i, j, N, m, sums);
 }
 
 // Inputs at a time: more than 8 need more addresses than there are registers.

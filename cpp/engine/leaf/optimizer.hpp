@@ -9,6 +9,9 @@
 //            v = mu v + u, w -= v
 //   adam  m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, w -= eta m / (sqrt s + epsilon)
 //
+// Averages that decay for want of gradients, as those of a unit that never fires, end at 0, of
+// squares at the least normal number, and not among subnormal ones.
+//
 // Kingma & Ba, ICLR 2015; Duchi, Hazan & Singer, JMLR 12 (2011); Tieleman & Hinton, 2012.
 #pragma once
 #include "turn.hpp"
@@ -17,15 +20,16 @@
 namespace coterie::COTERIE_ISA {
 
 template <class T>
-COTERIE_INLINE Vec<T> summed(const nn::UpdateTask<T>& t, index i, index count, Vec<T> w) {
+COTERIE_INLINE Vec<T> summed(const nn::UpdateTask<T>& t, index i, index count, Vec<T> w, bool l1,
+                             bool l2) {
   Vec<T> g = load_first(t.parts + i, count);
   for (index k = 1; k < t.n_parts; ++k) g += load_first(t.parts + k * t.part_stride + i, count);
-  if (t.l1 != 0) {
+  if (l1) {
     const Vec<T> zero{};
     const Vec<T> sign = with_sign<T>(splat(t.l1), w);
     g += select<T>((VecInt<T>)(w == zero), zero, sign);
   }
-  if (t.l2 != 0) g = madd(splat(2 * t.l2), w, g);
+  if (l2) g = madd(splat(2 * t.l2), w, g);
   return g;
 }
 
@@ -33,7 +37,8 @@ template <class T>
 void reduce(const nn::UpdateTask<T>& t, T* out) {
   for (index i = 0; i < t.size; i += width<T>) {
     const index count = t.size - i;
-    store_first<T>(out + i, count, summed<T>(t, i, count, load_first(t.w + i, count)));
+    store_first<T>(out + i, count,
+                   summed<T>(t, i, count, load_first(t.w + i, count), t.l1 != 0, t.l2 != 0));
   }
 }
 
@@ -41,21 +46,30 @@ void reduce(const nn::UpdateTask<T>& t, T* out) {
 template <class T, class F>
 COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const F& f) {
   const Vec<T> keep = splat(t.keep), scale = splat(t.scale);
-  for (index i = 0; i < t.size; i += width<T>) {
-    const index count = t.size - i;
-    const Vec<T> w = load_first(t.w + i, count);
-    Vec<T> g = summed<T>(t, i, count, w);
+  const bool l1 = t.l1 != 0, l2 = t.l2 != 0;
+  const auto vector = [&](index at, index part, index count) __attribute__((always_inline)) {
+    const Vec<T> w = load_first(t.w + at, count);
+    Vec<T> g = summed<T>(t, part, count, w, l1, l2);
     g = lower(splat(t.clip), higher(splat(-t.clip), g)) * scale;
-    store_first<T>(t.w + i, count, f(i, count, g, w * keep));
+    store_first<T>(t.w + at, count, f(at, count, g, w * keep));
+  };
+  for (index k = 0; k < t.rows; ++k) {
+    const index at = k * t.ld, part = k * t.part_ld;
+    index i = 0;
+    for (; i + width<T> <= t.size; i += width<T>) vector(at + i, part + i, width<T>);
+    if (i < t.size) vector(at + i, part + i, t.size - i);
   }
 }
 
 template <class T>
-void update(const nn::UpdateTask<T>& t) {
+[[gnu::noinline]] void update(const nn::UpdateTask<T>& task) {
+  const nn::UpdateTask<T> t = task;  // no store can change it, so what it holds stays in registers
   using nn::Rule;
   using V = Vec<T>;
-  const V rate = splat(t.rate), mu = splat(t.momentum), one = splat(T(1)),
-          epsilon = splat(t.epsilon);
+  const V rate = splat(t.rate), mu = splat(t.momentum), epsilon = splat(t.epsilon),
+          b1 = splat(t.beta1), b2 = splat(t.beta2), rho = splat(t.rho);
+  const V least = splat(kLeastNormal<T>), c1 = splat(1 - t.beta1), c2 = splat(1 - t.beta2),
+          rest = splat(1 - t.rho);
   const bool nesterov = t.rule == Rule::nesterov, heavy = t.rule == Rule::rmsprop_momentum;
   switch (t.rule) {
     case Rule::sgd:
@@ -65,7 +79,7 @@ void update(const nn::UpdateTask<T>& t) {
     case Rule::nesterov:
       return each<T>(
           t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V step = rate * g, v = mu * load_first(t.slot0 + i, n) - step;
+            const V step = rate * g, v = normal_or_zero<T>(mu * load_first(t.slot0 + i, n) - step);
             store_first<T>(t.slot0 + i, n, v);
             return nesterov ? w + (mu * v - step) : w + v;
           });
@@ -74,17 +88,18 @@ void update(const nn::UpdateTask<T>& t) {
           t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
             const V s = madd(g, g, load_first(t.slot0 + i, n));
             store_first<T>(t.slot0 + i, n, s);
-            return w - rate * g / root<T>(s + epsilon);
+            return w - rate * g / near_root<T>(s + epsilon);
           });
     case Rule::rmsprop:
     case Rule::rmsprop_momentum:
       return each<T>(
           t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V rho = splat(t.rho), s = rho * load_first(t.slot0 + i, n) + (one - rho) * g * g;
+            const V old = load_first(t.slot0 + i, n);
+            const V s = higher(least, rho * old + rest * g * g);
             store_first<T>(t.slot0 + i, n, s);
-            V u = rate * g / root<T>(s + epsilon);
+            V u = rate * g / near_root<T>(s + epsilon);
             if (heavy) {
-              u = madd(mu, load_first(t.slot1 + i, n), u);
+              u = normal_or_zero<T>(madd(mu, load_first(t.slot1 + i, n), u));
               store_first<T>(t.slot1 + i, n, u);
             }
             return w - u;
@@ -92,12 +107,11 @@ void update(const nn::UpdateTask<T>& t) {
     case Rule::adam:
       return each<T>(
           t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V b1 = splat(t.beta1), b2 = splat(t.beta2);
-            const V m = b1 * load_first(t.slot0 + i, n) + (one - b1) * g;
-            const V s = b2 * load_first(t.slot1 + i, n) + (one - b2) * g * g;
+            const V m = normal_or_zero<T>(b1 * load_first(t.slot0 + i, n) + c1 * g);
+            const V s = higher(least, b2 * load_first(t.slot1 + i, n) + c2 * g * g);
             store_first<T>(t.slot0 + i, n, m);
             store_first<T>(t.slot1 + i, n, s);
-            return w - rate * m / (root<T>(s) + epsilon);
+            return w - rate * m / (near_root<T>(s) + epsilon);
           });
   }
 }

@@ -260,6 +260,13 @@ COTERIE_INLINE Vec<double> square_roots(Vec<double> v) {
   return v;
 #endif
 }
+#if COTERIE_VECTOR_BYTES == 64
+#define COTERIE_NEAR_ROOTS 1
+// 1 / sqrt(v) within a part in 2^14, v normal.
+COTERIE_INLINE Vec<float> reciprocal_roots(Vec<float> v) {
+  return (Vec<float>)_mm512_rsqrt14_ps((__m512)v);
+}
+#endif
 // Of as many floats as there are lanes of double.
 typedef float FloatPart __attribute__((vector_size(width<double> * 4)));
 // Rounded to floats.
