@@ -162,7 +162,7 @@ struct MixtureTask {
   FetchTask<T>* fetch;
   const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
   std::int32_t* active;  // scratch: k times one more than there are vectors of rows
-  std::int32_t* turns;   // scratch: k
+  std::int32_t* turns;   // scratch: k, and 2 or more
   GaussBounds<T> bounds;
   double *n, *s1, *s2;   // scatter: totals, added to
 };

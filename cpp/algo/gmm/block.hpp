@@ -46,7 +46,7 @@ struct Scratch {
         sets(plan.rows),
         hints(2 * plan.rows),
         active(checked_product(k, plan.rows / isa::kernels<T>().width + 1)),
-        turns(k),
+        turns(std::max<index>(k, 2)),
         from(plan.rows),
         reached(checked_product(k, plan.rows / isa::kernels<T>().mr)),
         n_reached(plan.rows / isa::kernels<T>().mr) {}
