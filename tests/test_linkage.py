@@ -222,8 +222,22 @@ def test_hamming_of_zeros_and_ones_needs_no_matrix(method):
     Z = linkage(X, method, "hamming", memory="vectors")
     square = square_of(pdist(X, "hamming"), 60)
     assert_minimal(Z, square, method)
+
+
+@pytest.mark.parametrize("method", ["average", "weighted"])
+def test_hamming_of_categories_needs_no_matrix(method):
+    X = np.random.default_rng(3).integers(2, 6, (70, 9)) * 2.5
+    X[5] = X[9]
+    square = square_of(pdist(X, "hamming"), 70)
+    for memory in ("vectors", "auto"):
+        Z = linkage(X, method, "hamming", memory=memory)
+        assert_minimal(Z, square, method)
+        for n_threads in (1, 3):
+            again = linkage(X, method, "hamming", memory=memory, n_threads=n_threads)
+            np.testing.assert_array_equal(again, Z)
+    assert_minimal(linkage(X, method, "hamming", memory="matrix"), square, method)
     with pytest.raises(ValueError, match="closed form"):
-        linkage(X + 1, method, "hamming", memory="vectors")
+        linkage(rows(70, 9), method, "hamming", memory="vectors")
 
 
 def test_optimal_ordering():
@@ -314,15 +328,15 @@ def test_memory_is_asked_for_before_it_is_taken(monkeypatch):
 
 def test_memory_of_many_rows_is_what_they_need(monkeypatch):
     X = rows(2000, 3)
-    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1e7)
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 1.1e7)
     linkage(X, "complete", memory="matrix")  # all distances took 32 MB
     linkage(X, "average", "cityblock")
-    monkeypatch.setattr("coterie._memory.available_memory", lambda: 8e6)
-    with pytest.raises(MemoryError, match=r"2,000 clusters are left: wanted 9,076,608 bytes"):
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 9e6)
+    with pytest.raises(MemoryError, match=r"2,000 clusters are left: wanted 10,196,608 bytes"):
         linkage(X, "complete")
     linkage(X, "complete", dtype=np.float32)
-    monkeypatch.setattr("coterie._memory.available_memory", lambda: 4e6)
-    with pytest.raises(MemoryError, match=r"4,882,304 bytes .* available; method 'single'"):
+    monkeypatch.setattr("coterie._memory.available_memory", lambda: 5e6)
+    with pytest.raises(MemoryError, match=r"6,002,304 bytes .* available; method 'single'"):
         linkage(X, "complete", dtype=np.float32)
 
 

@@ -107,6 +107,37 @@ def test_a_draw_that_misleads(panel, precision):
         assert_same(cosine_top_n(X, n=10, precision=precision, n_threads=n_threads), found)
 
 
+@EVERY_METRIC
+@pytest.mark.parametrize(
+    ("n_items", "n", "precision"), [(9_400, 300, "float"), (16_600, 150, "certified-int8")]
+)
+def test_a_self_join_whose_lists_do_not_fit(n_items, n, precision, metric):
+    """Lists of a third of the rows wait while others meet: their room is the result's."""
+    items = real(n_items, 5, np.float32)
+    deny = np.arange(0, n_items, 7)
+    options = {"metric": metric, "precision": precision, "deny": deny}
+    found = cosine_top_n(items, n=n, exclude_self=True, **options)
+    some = np.arange(3, n_items, 97)
+    apart = cosine_top_n(items[some], items, n, exclude=[[i] for i in some], **options)
+    assert_same([part[some] for part in found], apart)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("longest", [30.0, 1e4])
+def test_a_self_join_by_products_of_long_and_short(longest, precision):
+    """Rows are seen in one scale, in which some are too short to be told apart."""
+    items = real(900, 24, np.float32)
+    items *= np.geomspace(1, longest, len(items), dtype=np.float32)[:, None] / longest
+    items[500] = 0
+    found = cosine_top_n(items, n=12, metric="dot", precision=precision)
+    assert_ranked(found, items, items, 12, "dot")
+    assert_same(found, cosine_top_n(items.copy(), items, 12, metric="dot", precision="float"))
+    single = items.copy()
+    single[17] *= 1e6
+    found = cosine_top_n(single, n=12, metric="dot", precision=precision)
+    assert_same(found, cosine_top_n(single.copy(), single, 12, metric="dot", precision="float"))
+
+
 # ---- ties, zeros, padding
 
 

@@ -126,9 +126,9 @@ void points(const Array<double>& X, const std::string& method, const std::string
   const py::gil_scoped_release nogil;
   if (m == Method::single)
     by_edges(x, pair,
-             linkage::is_low(x, pair)    ? Way::tree
-             : linkage::is_high(x, pair) ? Way::tiles
-                                         : Way::prim,
+             linkage::is_low(x, pair)               ? Way::tree
+             : linkage::is_high(x, pair, n_threads) ? Way::tiles
+                                                    : Way::prim,
              z, n_threads, progress);
   else if (centers)
     linkage::merge_centers(x, m, n_threads, progress, z);
@@ -158,10 +158,14 @@ void by_lines(const linkage::Lines<T>& lines, Method m, const Room& room, int n_
   }
 }
 
+bool by_squares(Method m, PairMetric metric) {
+  return m == Method::complete && metric == PairMetric::euclidean;
+}
+
 template <class T>
 void by_members(const View<double>& x, Method m, PairMetric metric, const Room& room, int n_threads,
                 const Progress& progress, double* z) {
-  const bool root = m == Method::complete && metric == PairMetric::euclidean;
+  const bool root = by_squares(m, metric);
   linkage::emit_merges(linkage::merge_members<T>(x, m, root ? PairMetric::sqeuclidean : metric,
                                                  room, n_threads, progress),
                        x.rows, root, z);
@@ -179,7 +183,18 @@ void matrix(const Array<double>& X, const std::string& method, const std::string
   threads1(n_threads);
   const py::gil_scoped_release nogil;
   const bool squared = on_squares(m);
-  if (linkage::by_members(x, m, pair) && !angular)
+  const bool members = linkage::by_members(x, m, pair) && !angular;
+  if (m != Method::single && !squared && pair != PairMetric::cosine) {
+    // As by_members does, so that what ties does not depend on equal rows.
+    const bool root = members && by_squares(m, pair);
+    const std::vector<Merge> merges =
+        (single_precision ? linkage::merge_distinct<float>
+                          : linkage::merge_distinct<double>)(x, m,
+                                                             root ? PairMetric::sqeuclidean : pair,
+                                                             ask, n_threads, progress);
+    if (!merges.empty()) return linkage::emit_merges(merges, x.rows, root, z);
+  }
+  if (members)
     (single_precision ? by_members<float> : by_members<double>)(x, m, pair, ask, n_threads,
                                                                 progress, z);
   else if (single_precision)

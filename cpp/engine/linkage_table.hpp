@@ -51,12 +51,37 @@ struct NearPointsTask {
   float* distance;                           // the rest as above
   std::int64_t* nearest;
   float* beyond;
-  float from = 1;                            // distances are this less products
-  const std::int32_t* part = nullptr;        // of each of the many: those of the query's own part
-  const std::int32_t* own = nullptr;         // do not count; no parts: all others do
+  float from = 1;                      // distances are this less products
+  const std::int32_t* part = nullptr;  // of each of the many: those of the query's own part
+  const std::int32_t* own = nullptr;   // do not count; no parts: all others do
 };
 
 enum class PointMetric { product, square };
+
+// A point that joined the tree against `count` in panels (engine/leaf/tree_step.hpp). Of each: its
+// least distance to the tree, to whom (the lowest id of those), and the least but one; whole
+// panels.
+struct TreeStepTask {
+  std::int64_t depth, count;
+  const float *x, *panels;  // what fills up the last panel: far
+  float *best, *next;
+  std::int32_t *from, id;
+};
+struct TreeNearest {
+  float least, second;  // of `best`
+  std::int64_t at;
+};
+enum class StepMetric { square, city, chebyshev };
+constexpr std::int64_t kTreeSteps = 32;  // features that are summed up at a time
+constexpr std::int64_t tree_roundings(std::int64_t depth) {
+  return (depth < kTreeSteps ? depth : kTreeSteps) + depth / kTreeSteps + 8;
+}
+
+// A point against `count` in panels (engine/leaf/center_step.hpp).
+struct CenterTask {
+  std::int64_t depth, count;
+  const float *x, *panels;  // what fills up the last panel: far
+};
 
 // Pairs that merge (engine/leaf/merge_rows.hpp); arrays are readable up to a multiple of 16.
 struct PairsTask {
@@ -76,7 +101,10 @@ struct LinkageTable {
   // Sums are divided by the sizes of both clusters (sizes: 16 a group), unless those are null.
   void (*cluster_lines[kClusterMetrics])(const ClusterTask&, const double* own_sizes,
                                          const double* sizes, double* out);
-  void (*near_points[2])(const NearPointsTask&);  // by PointMetric
+  void (*near_points[2])(const NearPointsTask&);     // by PointMetric
+  TreeNearest (*tree_step[3])(const TreeStepTask&);  // by StepMetric
+  TreeNearest (*center_nearest)(const CenterTask&, float* values);
+  std::int64_t (*center_within)(const CenterTask&, const float* reach, std::int32_t* found);
   RowKernels<float> rows_float;
   RowKernels<double> rows_double;
 };

@@ -121,6 +121,27 @@ struct LabelledTask {
   double* out;
 };
 
+// Rows to fetch into the cache on the way.
+template <class T>
+struct FetchTask {
+  const T* x;
+  std::int64_t ld, depth, rows;
+  const std::int32_t* order;  // or null: as they come
+  std::int64_t done;          // of rows; the leaves count on
+};
+
+// What panels' bounds on |T_c (x - mean_c)| become (engine/leaf/gauss_bounds.hpp). Lines of `stride`
+// values, k and padding; scale and reach as in MixtureTask.
+template <class T>
+struct GaussBounds {
+  std::int64_t stride;
+  const std::int32_t* from;  // the line of each row in `before`, or null: nothing is known
+  const float* before;
+  float* after;  // of each panel; null: no bounds are kept
+  const float *ratio, *step, *scale, *reach;
+  T* squares;  // scratch: k vectors
+};
+
 // A block of rows and k Gaussians (engine/leaf/gauss.hpp, engine/leaf/scatter.hpp).
 template <class T>
 struct MixtureTask {
@@ -135,13 +156,14 @@ struct MixtureTask {
   const T* scale;      // k
   T* z;                // scratch: as many values as (depth + 4) lines of the block
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
+  std::int32_t *reached, *n_reached;  // gauss, out: each panel's components that were not given up
   T* whitened;         // gauss_whiten: the panels, in place
   const std::int32_t* hints;  // two components a panel to look at first, or null
-  const T* next;              // rows to fetch into the cache on the way, and how many; null: none
-  std::int64_t next_ld, next_rows;
-  const std::int32_t* next_order;  // or null: as they come
+  FetchTask<T>* fetch;
   const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
-  std::int32_t* active;  // scatter: scratch, rows and one more
+  std::int32_t* active;  // scratch: k times one more than there are vectors of rows
+  std::int32_t* turns;   // scratch: k, and 2 or more
+  GaussBounds<T> bounds;
   double *n, *s1, *s2;   // scatter: totals, added to
 };
 
@@ -149,12 +171,14 @@ struct MixtureTask {
 template <class T>
 struct SoftmaxTask {
   T* logits;
-  std::int64_t ld, rows, k;  // rows: a multiple of the width
+  std::int64_t ld, rows, k;  // rows: whole panels
+  const std::int32_t *reached, *n_reached;  // of each panel, of k: the components whose logits count
   const T* weights;          // rows
   const T* lowest;  // k: of what counts, less the best: -708 (float: -87) or above
   T *log_sums, *entropies;   // rows, out
   std::int32_t *labels, *sets;  // rows, out
   std::int32_t* active;         // scratch, k
+  FetchTask<T>* fetch;
 };
 
 // A point against `count` points in panels of 16 (engine/leaf/pairs.hpp).

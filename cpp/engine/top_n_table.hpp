@@ -23,14 +23,17 @@ struct CandidateLists {
 struct TopNTask {
   const float* items;    // depth x MR: items in lanes, zero where there is none
   const float* queries;  // ceil(n_queries / NR) panels of depth x NR
-  const float* bias;     // of the queries: zeros, whole tiles
+  const float* zeros;    // whole tiles
   std::int64_t depth, n_queries;
-  std::uint32_t first;   // lane 0's item
-  std::int64_t n_items;  // lanes that hold one
+  std::uint32_t first;     // lane 0's item
+  std::int64_t n_items;    // lanes that hold one
+  const float* item_bias;  // MR, added to products; null: none (not with top_n_both)
   CandidateLists of_queries;
-  CandidateLists of_items;    // top_n_both
-  std::uint32_t first_query;  // top_n_both: the queries are items too
-  float* scratch;             // tile_scratch(depth) values
+  float* scratch;  // tile_scratch(depth) values
+  // top_n_both, where the queries are items too:
+  CandidateLists of_items;
+  std::uint32_t first_query;
+  const float* query_bias;  // whole tiles
 };
 
 // The same in int8: I = sum of a_i b_i, exact; the score t_item t_query I + r_item |query| +
@@ -47,10 +50,10 @@ struct TopNInt8Task {
   const float *query_scale, *query_norm;              // whole tiles, and MR more can be read
   const float *item_scale, *item_radius, *item_bias;  // MR
   bool flat;  // the biases are 0, but for -FLT_MAX where an item is excluded
-  // top_n_int8_both (flat), where the queries are items too:
+  // top_n_int8_both, where the queries are items too:
   CandidateLists of_items;
   std::uint32_t first_query;
-  const float *query_radius, *item_norm;  // whole tiles; MR
+  const float *query_bias, *query_radius, *item_norm;  // whole tiles; whole tiles; MR
 };
 
 // A few queries against at most MR rows that lie in C order: score = scale_r <x_r, q> + bias_r.

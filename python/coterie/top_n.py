@@ -107,11 +107,11 @@ def cosine_top_n(
 
     Notes
     -----
-    O(n_queries * n_items * n_features) operations. Half of them where dense rows are joined with
-    themselves by cosine or angle and nothing is denied, as long as the lists of all rows fit into
-    48 MB: about 54,000 rows for n = 10, 21,000 for n = 100. For two sparse matrices, a
-    multiplication for each pair of entries that share a column. Beside the result and conversions
-    of dtype, less than 64 MB of memory; sparse items are transposed once.
+    O(n_queries * n_items * n_features) operations, half of them where dense rows are joined with
+    themselves. (Among very many rows this holds for n up to a hundred and some; for more, lists
+    would come and go in that memory at a greater cost than the products that are shared.) For two
+    sparse matrices, a multiplication for each pair of entries that share a column. Beside the
+    result and conversions of dtype, less than 64 MB of memory; sparse items are transposed once.
 
     References
     ----------

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "../../cpp/algo/gmm/bounds.hpp"
 #include "../../cpp/algo/gmm/factor.hpp"
 #include "../../cpp/algo/gmm/gmm.hpp"
 #include "../../cpp/base/check.hpp"
@@ -149,6 +150,42 @@ void check_fit(Covariance type) {
   }
 }
 
+// Passes under parameters that change, little by little or at a jump: what bounds prove to be out
+// of reach would have counted for nothing.
+template <class T>
+void check_bounds(Covariance type, double pace) {
+  constexpr index n = 3000, d = 40, k = 6;
+  About about(type_name<T>(), " ", name_of(type), " pace ", pace);
+  Rows<T> x(n, d, d + 1, Edge::end, 76, 1);
+  for (index i = 0; i < n; ++i)
+    for (index f = 0; f < d; ++f) x.at(i, f) += static_cast<T>(0.75 * double((i % k + f) % k));
+  gmm::Model m = model_of(type, k, d);
+  for (index c = 0; c < k; ++c)
+    for (index f = 0; f < d; ++f) m.means[c * d + f] = 0.75 * double((c + f) % k);
+  const gmm::Values shift(static_cast<std::size_t>(d), 2.0);
+  gmm::Groups plain(n, 0), bounded(n, 0);
+  gmm::Bounds<T> bounds;
+  for (index pass = 0; pass < 7; ++pass) {
+    const gmm::Sums a = gmm::expect(x.view(), nullptr, shift, m, plain, 2);
+    const gmm::Sums b = gmm::expect(x.view(), nullptr, shift, m, bounded, 2, false, &bounds);
+    CHECK(a.n == b.n && a.s1 == b.s1 && a.s2 == b.s2);
+    CHECK_EQUAL(a.log_likelihood, b.log_likelihood);
+    CHECK_EQUAL(a.entropy, b.entropy);
+    for (index i = 0; i < n; ++i) CHECK_EQUAL(plain[i], bounded[i]);
+    for (index e = 0; e < k * d; ++e) m.means[e] += pace * small_integer(77 + pass, e, 1);
+    for (index f = 0; pass == 4 && f < d; ++f)  // one comes into reach of another's rows
+      m.means[f] += 25 * pace * (m.means[2 * d + f] - m.means[f]);
+    for (double& f : m.factors) f *= 1 + pace * small_integer(87 + pass, &f - &m.factors[0], 1);
+    gmm::set_constants(m);
+  }
+}
+
+template <class T>
+void check_all_bounds() {
+  for (const Covariance type : {Covariance::diag, Covariance::spherical})
+    for (const double pace : {0.0, 0.001, 0.02}) check_bounds<T>(type, pace);
+}
+
 template <class T>
 void check_fits() {
   for (const Covariance type : kTypes) check_fit<T>(type);
@@ -160,6 +197,9 @@ TEST(gmm, pass_float) { check_passes<float>(); }
 TEST(gmm, pass_double) { check_passes<double>(); }
 TEST(gmm, fit_float) { check_fits<float>(); }
 TEST(gmm, fit_double) { check_fits<double>(); }
+
+TEST(gmm, bounds_float) { check_all_bounds<float>(); }
+TEST(gmm, bounds_double) { check_all_bounds<double>(); }
 
 TEST(gmm, inverse_cholesky) {
   // L = [[2, 0], [1, 3]]: s = L L^T, L^-1 = [[1/2, 0], [-1/6, 1/3]].

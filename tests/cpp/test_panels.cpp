@@ -1,6 +1,6 @@
 // Packing, and the plain product that reads its panels.
-#include "../../cpp/engine/isa.hpp"
 #include "../../cpp/engine/drive.hpp"
+#include "../../cpp/engine/isa.hpp"
 #include "data.hpp"
 
 namespace tests {
@@ -26,6 +26,25 @@ void check_pack_lanes(index rows, index depth, index ld, Edge edge) {
     }
     CHECK_EQUAL(static_cast<double>(norms[r]), norm);
   }
+}
+
+// Every fifth row, from the last on, round and round.
+template <class T>
+void check_pack_picked(index rows, index depth, index ld, Edge edge) {
+  const Kernels<T>& kernels = isa::kernels<T>();
+  About about(type_name<T>(), " picked rows ", rows, " depth ", depth, " ld ", ld);
+  const index all = rows + 3;  // some are not picked
+  const Rows<T> x(all, depth, ld, edge, 10, 9);
+  Guarded<T> shift(depth, edge), panel(depth * kernels.mr, edge);
+  for (index f = 0; f < depth; ++f) shift[f] = static_cast<T>(small_integer(11, f, 3));
+  Guarded<std::int32_t> order(rows, edge);
+  for (index r = 0; r < rows; ++r) order[r] = static_cast<std::int32_t>((all - 1 + 5 * r) % all);
+  kernels.pack_picked(x.memory.data(), ld, order.data(), rows, depth, x.readable(), shift.data(),
+                      panel.data());
+  for (index r = 0; r < kernels.mr; ++r)
+    for (index p = 0; p < depth; ++p)
+      CHECK_EQUAL(static_cast<double>(panel[p * kernels.mr + r]),
+                  r < rows ? x.get(order[r], p) - static_cast<double>(shift[p]) : 0.0);
 }
 
 template <class T>
@@ -59,7 +78,10 @@ void check_packing() {
   for (const Edge edge : kEdges) {
     for (const index depth : sizes({1, 2, 3, w - 1, w, w + 1, 2 * w - 1, 2 * w, 3 * w + 1}))
       for (const index rows : sizes({1, 2, w - 1, w, w + 1, mr - 1, mr, mr + 1, 2 * mr}))
-        for (const index gap : {0, 1, 5}) check_pack_lanes<T>(rows, depth, depth + gap, edge);
+        for (const index gap : {0, 1, 5}) {
+          check_pack_lanes<T>(rows, depth, depth + gap, edge);
+          if (rows <= mr) check_pack_picked<T>(rows, depth, depth + gap, edge);
+        }
     for (const index depth : {1, 2, 7})
       for (const index gap : {0, 1, 5}) {
         for (const index columns : sizes({1, w - 1, w, w + 1, mr - 1, mr}))

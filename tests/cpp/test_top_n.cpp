@@ -89,29 +89,42 @@ TEST(top_n, guessed) {
     check_search<float>(60, 200 * mr, 3, 5, Metric::dot, keep, Edge::end);
 }
 
+template <class T>
+void check_join(index rows, index depth, index n, Metric metric, top_n::Keep keep, bool limited) {
+  About about(type_name<T>(), " rows ", rows, " metric ", int(metric), " keep ", int(keep),
+              limited ? " self and some denied" : "");
+  const Rows<T> x(rows, depth, depth, Edge::end, 3, 9);
+  const std::vector<T> copy(x.memory.data(), x.memory.data() + rows * depth);
+  const View<T> view{x.memory.data(), rows, depth, depth}, other{copy.data(), rows, depth, depth};
+  const top_n::Items<T> items(view, metric, keep, 2);
+  std::vector<std::uint8_t> deny(static_cast<std::size_t>(rows), 0);
+  for (std::size_t i = 0; i < deny.size(); i += 3) deny[i] = 1;
+  top_n::Options options;
+  options.n = n;
+  options.threshold = top_n::is_distance(metric) ? kInfinity : -kInfinity;
+  options.n_threads = 2;
+  options.exclude_self = limited;
+  if (limited) options.deny = deny.data();
+  Found<T> joined(rows, n), searched(rows, n);
+  top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
+  options.exclude_self = false;
+  std::vector<std::int64_t> start, self;
+  for (index i = 0; i <= rows; ++i) start.push_back(i), self.push_back(i);
+  if (limited) options.exclude = {start.data(), self.data()};
+  top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
+  for (index e = 0; e < rows * n; ++e) {
+    CHECK_EQUAL(joined.items[e], searched.items[e]);
+    CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+  }
+}
+
 TEST(top_n, self_join_is_a_search) {
-  const index rows = 1500, depth = 9, n = 4;
-  const Rows<float> x(rows, depth, depth, Edge::end, 3, 9);
-  const std::vector<float> copy(x.memory.data(), x.memory.data() + rows * depth);
-  const View<float> view{x.memory.data(), rows, depth, depth},
-      other{copy.data(), rows, depth, depth};
   for (const auto keep : {top_n::Keep::nothing, top_n::Keep::bytes})
-    for (const bool exclude_self : {false, true}) {
-      About about("keep ", int(keep), " exclude_self ", exclude_self);
-      const top_n::Items<float> items(view, Metric::cosine, keep, 2);
-      Found<float> joined(rows, n), searched(rows, n);
-      top_n::Options options;
-      options.n = n;
-      options.threshold = -kInfinity;
-      options.exclude_self = exclude_self;
-      options.n_threads = 2;
-      top_n::search(view, items, options, {joined.items.data(), joined.scores.data()});
-      top_n::search(other, items, options, {searched.items.data(), searched.scores.data()});
-      for (index e = 0; e < rows * n; ++e) {
-        CHECK_EQUAL(joined.items[e], searched.items[e]);
-        CHECK_EQUAL(joined.scores[e], searched.scores[e]);
+    for (const Metric metric : {Metric::cosine, Metric::dot, Metric::euclidean, Metric::angular})
+      for (const bool limited : {false, true}) {
+        check_join<float>(1500, 9, 4, metric, keep, limited);
+        check_join<double>(700, 5, 3, metric, keep, limited);
       }
-    }
 }
 
 TEST(top_n, nth_largest) {

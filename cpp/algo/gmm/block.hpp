@@ -45,13 +45,21 @@ struct Scratch {
         labels(plan.rows),
         sets(plan.rows),
         hints(2 * plan.rows),
-        active(std::max(k, plan.rows + 1)) {}
+        active(checked_product(k, plan.rows / isa::kernels<T>().width + 1)),
+        turns(std::max<index>(k, 2)),
+        from(plan.rows),
+        reached(checked_product(k, plan.rows / isa::kernels<T>().mr)),
+        n_reached(plan.rows / isa::kernels<T>().mr) {}
   Buffer<T> panels, z, logits, weights, log_sums, entropies;
-  Buffer<T> whitened;  // tied: the panels behind the shared triangle
-  Buffer<std::int32_t> labels, sets, hints, active, order;
-  index first = 0, rows = 0, n_panels = 0;  // the block at hand
-  const std::int32_t* at = nullptr;         // row r of it is x's row first + at[r]; null: first + r
-  index next_rows = 0;                      // of the block after it
+  Buffer<T> whitened;    // tied: the panels behind the shared triangle
+  Buffer<T> squares;     // with bounds: the least of each component
+  Buffer<float> before;  // with bounds: those of the shard's panels before this pass
+  Buffer<std::int32_t> labels, sets, hints, active, turns, from, order;
+  Buffer<std::int32_t> reached, n_reached;  // of each panel: the components that were not given up
+  index shard = 0, shard_rows = 0;          // the shard's first row, and how many
+  index first = 0, rows = 0, n_panels = 0, panel = 0;  // the block at hand; its first panel there
+  const std::int32_t* at = nullptr;  // row r of it is x's row first + at[r]; null: first + r
+  FetchTask<T> fetch{};              // the rows of the block after it
   index row(index r) const { return first + (at ? at[r] : r); }
 };
 
@@ -85,12 +93,20 @@ MixtureTask<T> task_of(Scratch<T>& s, index depth, index k) {
   t.z = s.z.data();
   t.logits = s.logits.data();
   t.active = s.active.data();
+  t.turns = s.turns.data();
+  t.fetch = &s.fetch;
+  t.reached = s.reached.data();
+  t.n_reached = s.n_reached.data();
   return t;
 }
 
+template <class T>
+class Bounds;  // bounds.hpp
+
 // groups: a guess at every row's component, or null; all logits are exact then.
 template <class T>
-void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Scratch<T>& s) {
+void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Bounds<T>* bounds,
+                 Scratch<T>& s) {
   const index mr = m.kernels.mr;
   MixtureTask<T> t = task_of(s, m.depth, m.k);
   t.means = m.means.data();
@@ -108,11 +124,8 @@ void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Scr
           component_of((*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)]));
     }
     t.hints = s.hints.data();
+    if (bounds) bounds->set(s, t);
   }
-  t.next = x.row(s.at ? s.first : s.first + s.rows);
-  t.next_ld = x.stride;
-  t.next_rows = s.next_rows;
-  t.next_order = s.at ? s.at + s.rows : nullptr;
   if (m.type == Covariance::full) return m.kernels.gauss_full(t);
   if (m.type == Covariance::diag) return m.kernels.gauss_diag(t);
   if (m.type == Covariance::tied) {
@@ -128,9 +141,9 @@ void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Scr
 template <class T>
 void weigh_block(const Packed<T>& m, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
-  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.weights.data(), m.lowest.data(),
-                     s.log_sums.data(), s.entropies.data(), s.labels.data(), s.sets.data(),
-                     s.active.data()});
+  m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.reached.data(), s.n_reached.data(),
+                     s.weights.data(), m.lowest.data(), s.log_sums.data(), s.entropies.data(),
+                     s.labels.data(), s.sets.data(), s.active.data(), &s.fetch});
 }
 
 // Rows [begin, end) by mark, ascending within one: panels of rows alike let most components be

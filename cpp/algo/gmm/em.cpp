@@ -6,8 +6,8 @@
 #include "../../base/finite.hpp"
 #include "../../base/random.hpp"
 #include "../../base/threads.hpp"
+#include "bounds.hpp"
 #include "factor.hpp"
-#include "gmm.hpp"
 
 namespace coterie::gmm {
 namespace {
@@ -59,8 +59,10 @@ class Em {
   Result fit(double before) {
     set_constants(m_);
     Groups groups(x_.rows, 0);
+    Bounds<T> bounds;
     for (index i = 0; i < options_.max_iter && !result_.converged; ++i) {
-      Sums sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, within_);
+      Sums sums =
+          expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, within_, &bounds);
       if (m_.type == Covariance::tied && !within_ && cancels(sums)) {
         within_ = true;
         sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, true);

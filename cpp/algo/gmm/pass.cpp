@@ -6,7 +6,7 @@
 #include "../../base/finite.hpp"
 #include "../../base/interrupt.hpp"
 #include "../../base/threads.hpp"
-#include "block.hpp"
+#include "bounds.hpp"
 
 namespace coterie::gmm {
 namespace {
@@ -36,6 +36,10 @@ index s2_size(Covariance type, index k, index depth) {
   if (type == Covariance::tied) return 0;
   const index m = square_stride(depth) / 4;  // a lower triangle in tiles of 16
   return type == Covariance::full ? k * m * (m + 1) * 8 : k * depth;
+}
+
+index sums_size(Covariance type, index k, index depth) {
+  return k * (depth + 1) + s2_size(type, k, depth);
 }
 
 // The kernel's tiles of lower triangles to squares.
@@ -70,13 +74,18 @@ double weight_unit(const double* weights, index rows) {
   return std::ldexp(1.0, std::max(std::ilogb(largest), -1021));
 }
 
+template <class T>
+Plan plan_of(index rows, Covariance type, index k, index depth) {
+  return Plan::of(rows, depth, k, sums_size(type, k, depth), isa::kernels<T>());
+}
+
 // fill(scratch, partial) weighs a block of rows that is packed; here its rows are summed. means:
 // less the shift, in T; what they stand for goes to `centers`. groups: how to order rows, or null.
 template <class T, class Fill>
 Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k, const T* shift,
               const T* means, const Groups* groups, int n_threads, const Fill& fill) {
-  const index depth = x.cols, extra = s2_size(type, k, depth), size = k * (depth + 1) + extra;
-  const Plan plan = Plan::of(x.rows, depth, k, size, isa::kernels<T>());
+  const index depth = x.cols, size = sums_size(type, k, depth);
+  const Plan plan = plan_of<T>(x.rows, type, k, depth);
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
                       (static_cast<double>(size / k) + 16) /
                       static_cast<double>(isa::kernels<T>().width);
@@ -91,12 +100,21 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
     Partial p{at, at + k, at + k * (depth + 1)};
     Scratch<T>& s = scratch[thread];
     const index begin = shard * plan.shard_rows, end = std::min(x.rows, begin + plan.shard_rows);
+    s.shard = begin;
+    s.shard_rows = end - begin;
     const bool sorted = groups && sort_shard(*groups, begin, end, s);
     for (index i = begin; i < end; i += plan.rows) {
+      s.panel = (i - begin) / isa::kernels<T>().mr;
       s.first = sorted ? begin : i;
       s.at = sorted ? s.order.data() + (i - begin) : nullptr;
       s.rows = std::min(plan.rows, end - i);
-      s.next_rows = std::min(plan.rows, end - i - s.rows);
+      const index next = sorted ? begin : std::min(end, i + s.rows);
+      s.fetch = {x.row(next),
+                 x.stride,
+                 depth,
+                 std::min(plan.rows, end - i - s.rows),
+                 sorted ? s.at + s.rows : nullptr,
+                 0};
       load_block(x, weights, unit, shift, s);
       fill(s, p);
       scatter(type, task_of(s, depth, k), means, p);
@@ -127,7 +145,7 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
   if (type == Covariance::full)
     untile(s2, k, square_stride(depth), isa::kernels<T>().pair_columns, sums.s2);
   else
-    sums.s2.assign(s2, s2 + extra);
+    sums.s2.assign(s2, s2 + s2_size(type, k, depth));
   sums.centers.resize(static_cast<std::size_t>(k * depth));
   for (index c = 0; c < k; ++c)
     for (index f = 0; f < depth; ++f)
@@ -140,13 +158,14 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
 
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            Groups& groups, int n_threads, bool within) {
+            Groups& groups, int n_threads, bool within, Bounds<T>* bounds) {
   const Packed<T> packed(model, shift, true);
+  if (bounds) bounds->prepare(packed, x.rows, plan_of<T>(x.rows, model.type, model.k, model.depth));
   const bool tied = model.type == Covariance::tied;
   const T* centers = tied ? packed.centers.data() : packed.means.data();
   return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(),
                   centers, &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
-                    score_block(x, packed, &groups, s);
+                    score_block(x, packed, &groups, bounds, s);
                     weigh_block(packed, s);
                     add_scores(x, packed.base, s, groups, sums);
                   });
@@ -199,7 +218,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
         s.first = b * plan.rows;
         s.rows = std::min(plan.rows, x.rows - s.first);
         load_block<T>(x, nullptr, 1, packed.shift.data(), s);
-        score_block<T>(x, packed, nullptr, s);
+        score_block<T>(x, packed, nullptr, nullptr, s);
         weigh_block(packed, s);
         const index rows = s.n_panels * packed.kernels.mr;
         for (index r = 0; r < s.rows; ++r) {
@@ -216,7 +235,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
 
 #define COTERIE_INSTANTIATE(T)                                                                 \
   template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, \
-                          int, bool);                                                          \
+                          int, bool, Bounds<T>*);                                              \
   template Sums gather<T>(const View<T>&, const double*, const Values&, Covariance, index,     \
                           const Given<T>&, const Values&, int);                                \
   template void score<T>(const View<T>&, const Model&, const Scores<T>&, int);

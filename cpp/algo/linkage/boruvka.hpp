@@ -13,18 +13,17 @@ constexpr bool high_metric(PairMetric metric) {
   return metric <= PairMetric::sqeuclidean || metric == PairMetric::cosine;
 }
 
-// Where the tree is taken: boxes hold off half as much with every feature more. Below this many
-// rows Prim is as fast (bench: linkage, single; both within a fifth at 3,000 x 3, 12,000 x 5,
-// 50,000 x 7), and tiles are up to twice that many.
+// Where the tree is taken: boxes hold off half as much with every feature more (bench: linkage,
+// single; with two threads Prim is as fast at 10,000 x 3, 14,000 x 4, 24,000 x 5).
 inline bool is_low(const View<double>& x, PairMetric metric) {
-  return low_metric(metric) && x.cols <= 20 &&
-         x.rows >= index{high_metric(metric) ? 6 : 3} << (x.cols + 7) &&
-         x.rows <= std::numeric_limits<Place>::max();
+  return low_metric(metric) && x.cols <= 20 && x.rows >= 8000 &&
+         x.rows >= index{6} << (x.cols + 7) && x.rows <= std::numeric_limits<Place>::max();
 }
-// Where tiles are: Prim is as fast below, and takes two to four times as long on 50,000 rows of 10
-// to 128 features.
-inline bool is_high(const View<double>& x, PairMetric metric) {
-  return high_metric(metric) && x.rows >= 4000 && x.rows <= std::numeric_limits<Place>::max();
+// Where tiles are: Prim is one thread's affair, and at its best while points fit into its cache.
+// With two threads it is as fast at 10,000 x 10, 4,000 x 32, 1,000 x 128.
+inline bool is_high(const View<double>& x, PairMetric metric, int n_threads) {
+  return high_metric(metric) && x.rows >= 1000 && x.rows * x.cols >= 200'000 / n_threads &&
+         x.rows <= std::numeric_limits<Place>::max();
 }
 
 // The edges of spanning_tree(), in another order. x: finite, fewer than 2^31 rows; euclidean (as

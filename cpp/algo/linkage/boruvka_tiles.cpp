@@ -27,6 +27,7 @@
 #include "../../engine/rounding.hpp"
 #include "boruvka.hpp"
 #include "points.hpp"
+#include "rows.hpp"
 
 namespace coterie::linkage {
 namespace {
@@ -45,18 +46,6 @@ struct Neighbour {
     return std::tie(distance, id) < std::tie(other.distance, other.id);
   }
 };
-
-// The median of each feature, of some points: unlike a mean, it is where points are.
-std::vector<double> middle_of(const View<double>& x) {
-  const index some = std::min<index>(x.rows, 255);
-  std::vector<double> middle, values(some);
-  for (index f = 0; f < x.cols; ++f) {
-    for (index i = 0; i < some; ++i) values[i] = x.row(i * x.rows / some)[f];
-    std::nth_element(values.begin(), values.begin() + some / 2, values.end());
-    middle.push_back(values[some / 2]);
-  }
-  return middle;
-}
 
 // The points as the filter reads them: panels of depth + 2 features.
 class Filter {
@@ -137,7 +126,7 @@ class Tiles {
   Tiles(const View<double>& x, PairMetric metric, int n_threads)
       : x_(x),
         n_(x.rows),
-        cosine_(metric == PairMetric::cosine),
+        metric_(metric),
         n_threads_(n_threads),
         filter_(x, metric, n_threads),
         listed_(n_ * kList),
@@ -177,19 +166,8 @@ class Tiles {
   }
 
  private:
-  // The kernel's distance, bit for bit.
   double distance(index i, index j) const {
-    const double *a = x_.row(i), *b = x_.row(j);
-    double sum = 0;
-    if (cosine_) {
-      for (index f = 0; f < x_.cols; ++f) sum += a[f] * b[f];
-      return std::max(1 - sum, 0.0);
-    }
-    for (index f = 0; f < x_.cols; ++f) {
-      const double d = a[f] - b[f];
-      sum += d * d;
-    }
-    return sum;
+    return row_distance(metric_, x_.row(i), x_.row(j), x_.cols);
   }
 
   // Makes the lists of rows, of other parts' points alone if `outside`; then(row) for each.
@@ -330,7 +308,7 @@ class Tiles {
 
   const View<double> x_;
   const index n_;
-  const bool cosine_;
+  const PairMetric metric_;
   const int n_threads_;
   const Filter filter_;
   Buffer<Neighbour> listed_;                // kList a point, ascending

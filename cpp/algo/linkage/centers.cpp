@@ -2,13 +2,15 @@
 // to others, so merges come one at a time (Anderberg 1973; Muellner 2011, generic clustering).
 //
 // Every cluster keeps the nearest of those in later slots, or a lower bound of that distance once
-// its neighbour is gone; the least is searched again if it is a bound. Memory O(n d).
+// its neighbour is gone; the least is searched again if it is a bound. Who may be nearer is told in
+// float32 as long as that tells much. Memory O(n d).
 #include <cmath>
 #include <limits>
 
 #include "../../base/check.hpp"
 #include "../../base/interrupt.hpp"
 #include "../../base/threads.hpp"
+#include "center_filter.hpp"
 #include "linkage.hpp"
 #include "points.hpp"
 
@@ -17,6 +19,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kGone = 1e200;  // a coordinate whose square is infinite
+constexpr index kBlock = 64;     // bounds of which the least is known
 
 class Centers {
  public:
@@ -32,7 +35,10 @@ class Centers {
         from_(n_, -1),
         ids_(n_),
         slot_(2 * n_ - 1, -1),
-        sizes_(n_, 1.0) {
+        sizes_(n_, 1.0),
+        least_((n_ + kBlock - 1) / kBlock, kInfinity),
+        known_(least_.size(), 0),
+        filter_(x) {
     for (index i = 0; i < n_; ++i) ids_[i] = slot_[i] = i;
   }
 
@@ -53,11 +59,25 @@ class Centers {
   }
 
  private:
-  index closest() const {
-    const index i = isa::kernels<double>().least(bound_.data(), points_.count);
-    if (i < 0) refuse("X", "values whose squared distances fit its dtype", "an overflow");
-    return i;
+  index closest() {
+    const auto least = isa::kernels<double>().least;
+    const index blocks = (points_.count + kBlock - 1) / kBlock;
+    const auto block = [&](index b) {
+      const index first = b * kBlock;
+      const index at = least(bound_.data() + first, std::min(kBlock, points_.count - first));
+      return at < 0 ? -1 : first + at;
+    };
+    for (index b = 0; b < blocks; ++b) {
+      if (known_[b]) continue;
+      const index i = block(b);
+      least_[b] = i < 0 ? kInfinity : bound_[i];
+      known_[b] = 1;
+    }
+    const index b = least(least_.data(), blocks);
+    if (b < 0) refuse("X", "values whose squared distances fit its dtype", "an overflow");
+    return block(b);
   }
+  void forget() { std::fill(known_.begin(), known_.end(), char{0}); }
 
   void first_search(int n_threads) {
     const double work =
@@ -70,7 +90,10 @@ class Centers {
                              });
   }
 
-  void search(index i) { find(i, 1, point_.data()); }
+  void search(index i) {
+    known_[i / kBlock] = 0;
+    find(i, 1, point_.data());
+  }
 
   // The nearest of the clusters in later slots, for slots [i, i + count) of one panel. points:
   // room for them.
@@ -87,6 +110,14 @@ class Centers {
       for (index j = i + q + 1; j < std::min(next, points_.count); ++j)
         if (own[j - first] < d[q]) d[q] = own[j - first], near[q] = j;
     }
+    if (count == 1 && filter_.tells()) {
+      filter_.nearest(points, next, points_.count, [&](index j) {
+        points_.read(j, other_.data());
+        const double far = row_distance(PairMetric::sqeuclidean, points, other_.data(), depth);
+        if (far < d[0]) d[0] = far, near[0] = j;
+      });
+      return found(i, d[0], near[0]);
+    }
     const index chunk = count == 1 ? std::max(kPanel, points_.count)
                                    : std::max(kPanel, kChunkBytes / (8 * depth) / kPanel * kPanel);
     for (index at = next; at < points_.count; at += chunk) {
@@ -100,11 +131,14 @@ class Centers {
       task.nearest = near;
       isa::table().pairs.nearest_plain(task);
     }
-    for (index q = 0; q < count; ++q) {
-      best_[i + q] = near[q] < 0 ? -1 : d[q];
-      bound_[i + q] = near[q] < 0 ? kInfinity : d[q];
-      from_[i + q] = near[q] < 0 ? -1 : ids_[near[q]];
-    }
+    for (index q = 0; q < count; ++q) found(i + q, d[q], near[q]);
+  }
+
+  void found(index i, double distance, index near) {
+    best_[i] = near < 0 ? -1 : distance;
+    bound_[i] = near < 0 ? kInfinity : distance;
+    from_[i] = near < 0 ? -1 : ids_[near];
+    filter_.reach(i, best_[i]);
   }
 
   void merge(index i, index j, index t) {
@@ -123,19 +157,37 @@ class Centers {
     ids_[j] = n_ + t;
     slot_[n_ + t] = j;
     points_.write(j, point_.data());
-    PairLowerTask task{};
-    static_cast<PairTask&>(task) = points_.task(point_.data(), 0, j);
-    task.id = n_ + t;
-    task.best = best_.data();
-    task.from = from_.data();
-    task.copy = bound_.data();
-    if (j > 0) isa::table().pairs.lower[static_cast<int>(PairMetric::sqeuclidean)](task);
+    filter_.write(j, point_.data());
+    if (filter_.tells()) {
+      filter_.within(point_.data(), j, [&](index p) {
+        lower(p * kPanel, std::min(kPanel, j - p * kPanel), n_ + t);
+        for (index k = p * kPanel; k < std::min((p + 1) * kPanel, j); ++k)
+          filter_.reach(k, best_[k]);
+        known_[p * kPanel / kBlock] = 0;
+      });
+    } else if (j > 0) {
+      lower(0, j, n_ + t);
+      forget();
+    }
     search(j);
     if (4 * gone_ > points_.count) compact();
   }
 
+  // Whose nearest of slots [first, first + count) is point_, who goes by `id`; first: of a panel.
+  void lower(index first, index count, index id) {
+    PairLowerTask task{};
+    static_cast<PairTask&>(task) = points_.task(point_.data(), first, count);
+    task.id = id;
+    task.best = best_.data() + first;
+    task.from = from_.data() + first;
+    task.copy = bound_.data() + first;
+    isa::table().pairs.lower[static_cast<int>(PairMetric::sqeuclidean)](task);
+  }
+
   void drop(index i) {
     points_.fill(i, kGone);
+    filter_.drop(i);
+    known_[i / kBlock] = 0;
     best_[i] = -1, bound_[i] = kInfinity, from_[i] = -1, ids_[i] = -1;
     ++gone_;
   }
@@ -145,13 +197,16 @@ class Centers {
     for (index i = 0; i < points_.count; ++i) {
       if (ids_[i] < 0) continue;
       points_.move(i, to);
+      filter_.move(i, to);
       best_[to] = best_[i], bound_[to] = bound_[i], from_[to] = from_[i], ids_[to] = ids_[i];
       sizes_[to] = sizes_[i];
       slot_[ids_[to]] = to;
       ++to;
     }
+    for (index i = to; i < points_.count; ++i) filter_.drop(i);
     points_.count = to;
     gone_ = 0;
+    forget();
   }
 
   Points points_;
@@ -163,6 +218,9 @@ class Centers {
   Buffer<index> from_;             // the id of the nearest
   std::vector<index> ids_, slot_;  // slot of an id, -1 where it is no more
   std::vector<double> sizes_;
+  std::vector<double> least_;  // of a block of bounds,
+  std::vector<char> known_;    // where it is up to date
+  CenterFilter filter_;
   index gone_ = 0;
 };
 

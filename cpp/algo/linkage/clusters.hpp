@@ -31,6 +31,12 @@ class Clusters {
     slots_ = into_ = ids_;
   }
 
+  // Each is of so many equal points.
+  void count_as(const std::vector<double>& sizes) {
+    sizes_ = sizes;
+    for (index i = 0; i < count() && form_ == Form::ward; ++i) terms_[i] = 1 / sizes_[i];
+  }
+
   Form form() const { return form_; }
   index count() const { return points_.count; }
   index depth() const { return points_.depth; }

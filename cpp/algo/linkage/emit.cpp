@@ -40,6 +40,37 @@ std::tuple<double, index, index> key(const Merge& m) { return {m.height, m.low, 
 
 double height_of(const Merge& m, bool root) { return root ? std::sqrt(m.height) : m.height; }
 
+// Of the merges whose children are there, always the least one by key. Sorted by keys they are in
+// that order already, but where a parent ties with a child.
+std::vector<index> in_order(const std::vector<Merge>& merges, std::vector<index>& missing,
+                            const std::vector<index>& parent) {
+  const index count = static_cast<index>(merges.size());
+  std::vector<index> order(merges.size()), place(merges.size());
+  std::vector<std::pair<double, index>> heights;
+  heights.reserve(merges.size());
+  for (index m = 0; m < count; ++m) heights.emplace_back(merges[m].height, m);
+  std::sort(heights.begin(), heights.end(), [&](const auto& a, const auto& b) {
+    return a.first < b.first ||
+           (a.first == b.first && key(merges[a.second]) < key(merges[b.second]));
+  });
+  for (index t = 0; t < count; ++t) order[t] = heights[t].second;
+  bool sorted = true;
+  for (index t = 0; t < count; ++t) place[order[t]] = t;
+  for (index m = 0; m < count; ++m)
+    sorted = sorted && (parent[m] < 0 || place[m] < place[parent[m]]);
+  if (sorted) return order;
+  const auto later = [&](index a, index b) { return place[a] > place[b]; };
+  std::priority_queue<index, std::vector<index>, decltype(later)> ready(later);
+  for (index t = 0; t < count; ++t)
+    if (missing[t] == 0) ready.push(t);
+  for (index t = 0; t < count; ++t) {
+    const index m = order[t] = ready.top();
+    ready.pop();
+    if (parent[m] >= 0 && --missing[parent[m]] == 0) ready.push(parent[m]);
+  }
+  return order;
+}
+
 }  // namespace
 
 void emit_edges(std::vector<Merge> edges, index n, bool root, double* z) {
@@ -66,16 +97,11 @@ void emit_merges(std::vector<Merge> merges, index n, bool root, double* z) {
     }
     made[m.high] = t;
   }
-  const auto later = [&](index a, index b) { return key(merges[a]) > key(merges[b]); };
-  std::priority_queue<index, std::vector<index>, decltype(later)> ready(later);
-  for (index t = 0; t < n - 1; ++t)
-    if (missing[t] == 0) ready.push(t);
+  const std::vector<index> order = in_order(merges, missing, parent);
   Forest forest(n);
   for (index t = 0; t < n - 1; ++t) {
-    const index m = ready.top();
-    ready.pop();
-    forest.join(merges[m].low, merges[m].high, height_of(merges[m], root), n, t, z);
-    if (parent[m] >= 0 && --missing[parent[m]] == 0) ready.push(parent[m]);
+    const Merge& m = merges[order[t]];
+    forest.join(m.low, m.high, height_of(m, root), n, t, z);
   }
 }
 

@@ -89,6 +89,11 @@ struct Start {
 template <class T>
 std::vector<Merge> merge_matrix_from(Square<T>& distances, Start start, Method method,
                                      int n_threads, const Progress& progress);
+// complete, average and weighted of points of which many are equal, not by cosine; none where too
+// many are left.
+template <class T>
+std::vector<Merge> merge_distinct(const View<double>& x, Method method, PairMetric metric,
+                                  const Room& room, int n_threads, const Progress& progress);
 template <class T>
 void merge_matrix_in_order(Square<T>& distances, Method method, const Progress& progress,
                            double* z);

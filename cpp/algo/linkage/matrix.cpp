@@ -126,7 +126,7 @@ class Rounds {
 
   template <class F>
   void each_row(const F& f) {
-    const double work = static_cast<double>(columns_) * static_cast<double>(columns_) / 4;
+    const double work = static_cast<double>(columns_) * static_cast<double>(columns_);
     const int team = threads::worth(work, n_threads_);
     scratch_.resize(static_cast<std::size_t>(team));
     threads::parallel_blocks((columns_ + kRows - 1) / kRows, team, [&](index b, int thread) {

@@ -17,7 +17,7 @@ namespace coterie::linkage {
 namespace {
 
 constexpr index kQueries = kClusterQueries;
-constexpr index kKeep = 16;          // neighbours a search lists (bench: linkage, complete, 10,000)
+constexpr index kKeep = 24;          // neighbours a search lists (bench: linkage, complete, 10,000)
 constexpr index kFew = 512;          // rows below which it is made at once
 constexpr double kShare = 1 / 32.0;  // of clusters that a round must merge
 constexpr double kFloor = 1e-18;     // float32 may lose what is smaller

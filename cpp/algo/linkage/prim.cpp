@@ -2,17 +2,14 @@
 // distances. Points that have joined are dropped, so that what is left lies close together.
 // (Prim 1957; for linkage: Rohlf 1973, Muellner 2011.)
 #include <limits>
-#include <tuple>
 
 #include "../../base/interrupt.hpp"
 #include "../../base/threads.hpp"
-#include "linkage.hpp"
 #include "points.hpp"
+#include "prim.hpp"
 
 namespace coterie::linkage {
 namespace {
-
-constexpr index kPoll = 256;  // steps between two looks at Ctrl-C
 
 struct Outside {
   Points points;
@@ -35,14 +32,18 @@ struct Outside {
   }
 };
 
-bool before(const Merge& a, const Merge& b) {
-  return std::tie(a.height, a.low, a.high) < std::tie(b.height, b.low, b.high);
-}
-
 }  // namespace
 
 std::vector<Merge> spanning_tree(const View<double>& x, PairMetric metric, int n_threads,
                                  const Progress& progress) {
+  index told = 0;  // the filter may have given up on the way
+  const auto tell = [&](index merges) {
+    if (progress && merges > told) progress(told = merges);
+  };
+  if (metric <= PairMetric::cosine && x.rows <= std::numeric_limits<std::int32_t>::max()) {
+    std::vector<Merge> edges = filtered_tree(x, metric, n_threads, tell);
+    if (!edges.empty()) return edges;
+  }
   const auto lower = isa::table().pairs.lower[static_cast<int>(metric)];
   Outside out(x);
   Buffer<double> point(x.cols);
@@ -84,7 +85,7 @@ std::vector<Merge> spanning_tree(const View<double>& x, PairMetric metric, int n
     out.drop(next);
     if (static_cast<index>(edges.size()) % kPoll == 0) {
       if (interrupt::pending()) throw Interrupted();
-      if (progress) progress(static_cast<index>(edges.size()));
+      tell(static_cast<index>(edges.size()));
     }
   }
   return edges;

@@ -3,6 +3,7 @@
 #include "../../base/threads.hpp"
 #include "../../engine/linkage_table.hpp"
 #include "clusters.hpp"
+#include "equal_rows.hpp"
 #include "linkage.hpp"
 #include "list_rounds.hpp"
 #include "point_filter.hpp"
@@ -100,8 +101,24 @@ std::vector<Merge> merge_points(const View<double>& x, Method method, PairMetric
   const Form form = metric == PairMetric::cosine ? Form::cosine
                     : method == Method::ward     ? Form::ward
                                                  : Form::spread;
-  Means clusters(x, form, method == Method::weighted);
-  return ListRounds<Means>(clusters, clusters.keep, n_threads).run(1, 0, progress);
+  const auto merges = [&](const View<double>& rows, const std::vector<double>& sizes) {
+    Means clusters(rows, form, method == Method::weighted);
+    clusters.count_as(sizes);
+    return ListRounds<Means>(clusters, clusters.keep, n_threads).run(1, 0, progress);
+  };
+  const std::vector<double> ones(static_cast<std::size_t>(x.rows), 1.0);
+  if (form == Form::cosine) return merges(x, ones);
+  Start start = merge_equal(x);
+  const index left = static_cast<index>(start.ids.size());
+  if (left == x.rows) return merges(x, ones);
+  if (left > 1) {
+    const Buffer<double> rows = rows_of(x, start.ids);
+    const std::vector<Merge> others = merges({rows.data(), left, x.cols, x.cols}, start.sizes);
+    if (!all_apart(others)) return merges(x, ones);
+    for (const Merge& m : others)
+      start.merges.push_back({m.height, start.ids[m.low], start.ids[m.high]});
+  }
+  return std::move(start.merges);
 }
 
 }  // namespace coterie::linkage

@@ -126,11 +126,11 @@ void Square<T>::mirror(const std::vector<index>& order, int n_threads) {
   });
 }
 
-// The matrix, points in panels, and some forty numbers a point that rounds remember of it.
+// The matrix, points in panels, and some hundred numbers a point that rounds remember of it.
 template <class T>
 index members_bytes(index n, index depth) {
   return Square<T>::bytes(std::min(n, members_left(n))) +
-         checked_product(whole_panels(n), (depth + 40) * index{sizeof(double)});
+         checked_product(whole_panels(n), (depth + 110) * index{sizeof(double)});
 }
 
 template index members_bytes<float>(index, index);

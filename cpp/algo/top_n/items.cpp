@@ -125,13 +125,12 @@ void Items<T>::bias_rows(int n_threads) {
 }
 
 template <class T>
-void Items<T>::pack(index p, const float* bias, float* scratch, float* panel) const {
+void Items<T>::pack(index p, float* scratch, float* panel) const {
   const index mr = panel_rows(), first = p * mr, rows = std::min(mr, rows_.rows - first);
   const index cols = rows_.cols;
   scaled(first, rows, scratch);
   isa::kernels<float>().pack_lanes(scratch, cols, rows, cols, rows * cols, nothing_.data(), panel,
                                    scratch + mr * cols);
-  if (bias != nullptr) std::copy_n(bias + first, mr, panel + cols * mr);
 }
 
 template <class T>

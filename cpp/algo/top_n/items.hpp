@@ -58,9 +58,8 @@ class Items {
   double scale() const { return scale_; }  // the common one; 1 for unit rows
   bool usable() const { return usable_; }  // or the filter knows nothing, and every item counts
 
-  // Panel p for the kernel: cols lines, and one more where there is a bias. scratch: panel_rows() *
-  // (cols + 1).
-  void pack(index p, const float* bias, float* scratch, float* panel) const;
+  // Panel p for the kernel: cols lines. scratch: panel_rows() * (cols + 1).
+  void pack(index p, float* scratch, float* panel) const;
   void scaled(index row, index rows, float* out) const;  // rows x cols, as the filter sees them
 
   // Rows as they lie, where one float factor and a bias make them what `pack` makes.

@@ -8,9 +8,9 @@
 
 namespace coterie::top_n {
 
-// Room for a list: four times what is kept, so that a cut has something to do, and one panel more.
+// Room for a list: three times what is kept, so that a cut has something to do, and `more`.
 inline index list_capacity(index keep, index items, index more) {
-  return std::min(std::max<index>(4 * keep, 192), items) + more;
+  return std::min(3 * keep + 64, items) + more;
 }
 
 // One panel in kSample is drawn; the best scores of each lane there tell where a query's n-th best
@@ -41,6 +41,9 @@ class Lists {
         candidates_(checked_product(count, capacity)) {}
 
   void open(index j, float threshold) { thresholds_[j] = threshold; }
+  void open(index j, float threshold, index count) {
+    thresholds_[j] = threshold, counts_[j] = static_cast<std::int32_t>(count);
+  }
   float threshold(index j) const { return thresholds_[j]; }
   index count(index j) const { return counts_[j]; }
   Candidate* list(index j) { return candidates_.data() + j * capacity_; }

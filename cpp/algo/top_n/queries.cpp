@@ -11,10 +11,10 @@ namespace coterie::top_n {
 
 template <class T>
 Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector,
-                    Filter filter, std::vector<index> ids, index lines, int n_threads)
+                    Filter filter, std::vector<index> ids, int n_threads)
     : ids_(std::move(ids)),
       line_(filter == Filter::rows || filter == Filter::halves ? round_up(items.rows().cols, 16)
-                                                               : lines),
+                                                               : items.rows().cols),
       words_(items.words()),
       seen_(ids_.size()) {
   const index count = this->count();
@@ -30,7 +30,7 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
   }
   constexpr index kBlock = 64;
   threads::parallel_blocks((count + kBlock - 1) / kBlock, n_threads, [&](index b, int) {
-    Buffer<float> row(round_up(std::max(lines, items.rows().cols), 16), 0.0f);
+    Buffer<float> row(round_up(items.rows().cols, 16), 0.0f);
     for (index j = b * kBlock; j < std::min(count, (b + 1) * kBlock); ++j) {
       seen_[static_cast<std::size_t>(j)] = selector.see(id(j));
       as_floats(queries, items, j, row.data());
@@ -43,12 +43,11 @@ Queries<T>::Queries(const View<T>& queries, const Items<T>& items, const Selecto
 }
 
 template <class T>
-void Queries<T>::place(Filter filter, index j, index depth, float* row) {
+void Queries<T>::place(Filter filter, index j, index depth, const float* row) {
   if (filter == Filter::panels) {
     const index nr = isa::kernels<float>().nr;
     float* panel = floats_.data() + j / nr * nr * line_ + j % nr;
-    if (line_ > depth) row[depth] = 1;
-    for (index p = 0; p < line_; ++p) panel[p * nr] = row[p];
+    for (index p = 0; p < depth; ++p) panel[p * nr] = row[p];
     return;
   }
   if (filter == Filter::halves) seen_[static_cast<std::size_t>(j)].reach = 1 + 1e-6;

@@ -14,9 +14,8 @@ enum class Filter {
 template <class T>
 class Queries {
  public:
-  // ids: which queries. lines: of a packed item (its depth, and a bias if there is one).
   Queries(const View<T>& queries, const Items<T>& items, const Selector<T>& selector, Filter filter,
-          std::vector<index> ids, index lines, int n_threads);
+          std::vector<index> ids, int n_threads);  // ids: which queries
 
   index count() const { return static_cast<index>(ids_.size()); }
   index id(index j) const { return ids_[static_cast<std::size_t>(j)]; }
@@ -36,7 +35,7 @@ class Queries {
 
  private:
   void as_floats(const View<T>& queries, const Items<T>& items, index j, float* out) const;
-  void place(Filter filter, index j, index depth, float* row);
+  void place(Filter filter, index j, index depth, const float* row);
   void to_bytes(const Selector<T>& selector, index j, const float* row);
 
   std::vector<index> ids_;

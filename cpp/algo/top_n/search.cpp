@@ -26,16 +26,16 @@ class Batch {
       : items_(items),
         filter_(filter),
         bias_(bias),
-        lines_(items.rows().cols + (bias != nullptr ? 1 : 0)),
+        depth_(items.rows().cols),
         mr_(panel_rows()),
         n_threads_(n_threads),
         selector_(queries, items, options, filter == Filter::bytes || filter == Filter::halves),
-        queries_(queries, items, selector_, filter, std::move(ids), lines_, n_threads),
+        queries_(queries, items, selector_, filter, std::move(ids), n_threads),
         workers_(static_cast<std::size_t>(n_threads)) {
     for (Worker& w : workers_) {
-      w.rows = Buffer<float>(checked_product(mr_, lines_ + 1));
-      w.panel = Buffer<float>(checked_product(mr_, lines_));
-      w.partial = Buffer<float>(isa::kernels<float>().tile_scratch(lines_));
+      w.rows = Buffer<float>(checked_product(mr_, depth_ + 1));
+      w.panel = Buffer<float>(checked_product(mr_, depth_));
+      w.partial = Buffer<float>(isa::kernels<float>().tile_scratch(depth_));
     }
   }
 
@@ -79,7 +79,7 @@ class Batch {
   const Items<T>& items_;
   Filter filter_;
   const float* bias_;
-  index lines_, mr_;
+  index depth_, mr_;
   int n_threads_;
   Selector<T> selector_;
   Queries<T> queries_;
@@ -111,6 +111,7 @@ void Batch<T>::panel(index p, const float* packed, index j0, index j1, Candidate
                           {},
                           0,
                           nullptr,
+                          nullptr,
                           nullptr},
                          peaks);
   } else if (filter_ == Filter::halves) {
@@ -122,9 +123,19 @@ void Batch<T>::panel(index p, const float* packed, index j0, index j1, Candidate
                             items_.factors() + first, bias_ + first, queries_.lines(j0),
                             queries_.line(), count, item, found});
   } else {
-    const TopNTask task{
-        packed, queries_.lines(j0), queries_.zeros(), lines_, count, item, rows, found, {},
-        0,      w.partial.data()};
+    const TopNTask task{packed,
+                        queries_.lines(j0),
+                        queries_.zeros(),
+                        depth_,
+                        count,
+                        item,
+                        rows,
+                        bias_ == nullptr ? nullptr : bias_ + first,
+                        found,
+                        w.partial.data(),
+                        {},
+                        0,
+                        nullptr};
     if (peaks != nullptr)
       table.top_n_peaks(task, peaks);
     else
@@ -145,7 +156,7 @@ void Batch<T>::sharded(Result<T> result) {
     Lists<T>& mine = found[static_cast<std::size_t>(s)];
     for (index p = panels * s / shards; p < panels * (s + 1) / shards; ++p) {
       if (p % 64 == 0 && threads::stopped()) return;
-      if (filter_ == Filter::panels) items_.pack(p, bias_, w.rows.data(), w.panel.data());
+      if (filter_ == Filter::panels) items_.pack(p, w.rows.data(), w.panel.data());
       make_room(mine, 0, count, w);
       panel(p, w.panel.data(), 0, count, mine.from(0), nullptr, w);
     }
@@ -163,11 +174,11 @@ template <class T>
 void Batch<T>::guess(Lists<T>& found) {
   const Draw draw(items_.rows().rows, selector_.keep());
   if (draw.groups == 0) return;
-  const index size = filter_ == Filter::panels ? mr_ * lines_ : 0;
+  const index size = filter_ == Filter::panels ? mr_ * depth_ : 0;
   Buffer<float> packed(checked_product(draw.panels, size));
   if (size > 0)
     threads::parallel_blocks(draw.panels, n_threads_, [&](index i, int thread) {
-      items_.pack(draw.panel(i), bias_, workers_[static_cast<std::size_t>(thread)].rows.data(),
+      items_.pack(draw.panel(i), workers_[static_cast<std::size_t>(thread)].rows.data(),
                   packed.data() + i * size);
     });
   over_blocks([&](index j0, index j1, Worker& w) {
@@ -184,7 +195,7 @@ void Batch<T>::guess(Lists<T>& found) {
 // all.
 template <class T>
 std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
-  const index panels = items_.panels(), size = mr_ * lines_;
+  const index panels = items_.panels(), size = mr_ * depth_;
   const bool pack = filter_ == Filter::panels;
   const index stretch = pack ? std::clamp<index>(kPanelBytes / 4 / size, 1, panels) : panels;
   Buffer<float> packed(pack ? checked_product(stretch, size) : 0);
@@ -196,7 +207,7 @@ std::vector<index> Batch<T>::blocked(bool guessing, Result<T> result) {
     const index p1 = std::min(panels, p0 + stretch);
     if (pack)
       threads::parallel_blocks(p1 - p0, n_threads_, [&](index p, int thread) {
-        items_.pack(p0 + p, bias_, workers_[static_cast<std::size_t>(thread)].rows.data(),
+        items_.pack(p0 + p, workers_[static_cast<std::size_t>(thread)].rows.data(),
                     packed.data() + p * size);
       });
     over_blocks([&](index j0, index j1, Worker& w) {
@@ -271,7 +282,7 @@ void search(const View<T>& queries, const Items<T>& items, const Options& option
   const float* bias = options.deny != nullptr                      ? own.data()
                       : filter != Filter::panels || items.biased() ? biases
                                                                    : nullptr;
-  const index line = 4 * (queries.cols + 1),
+  const index line = 4 * queries.cols,
               list = 8 * list_capacity(keep, items.rows().rows, panel_rows());
   const index batch = std::max<index>(1, std::min({kBatch, kListBytes / list, kQueryBytes / line}));
   const bool joined = joins_itself(queries, items, options);

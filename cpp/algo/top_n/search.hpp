@@ -13,7 +13,4 @@ bool joins_itself(const View<T>& queries, const Items<T>& items, const Options& 
 template <class T>
 std::vector<index> self_join(const Items<T>& items, const Options& options, Result<T> result);
 
-index self_join_room();  // candidates a list may get between two cuts
-index self_join_capacity(index keep, index rows);
-
 }  // namespace coterie::top_n

@@ -10,15 +10,23 @@ namespace coterie::top_n {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kPi = 3.14159265358979323846;
 constexpr double kFarQuery = 1e6;  // euclidean: a query this many radii out is decided exactly
-constexpr index kAhead = 16;       // rows fetched before they are multiplied
-constexpr index kVector = 16;      // floats of the widest vector
+// A filter's score this many widths below a true one, roundings included, is of less.
+constexpr double kApart = 1.01;
+constexpr index kAhead = 16;   // rows fetched before they are multiplied
+constexpr index kVector = 16;  // floats of the widest vector
 constexpr double kByteSlack =
     0x1p-20;  // the roundings of the score formed from bytes, some 10 half-ulps
 
 float rounded_down(double value) {
   if (!(value > -double(FLT_MAX))) return -FLT_MAX;
   return static_cast<float>(value - std::abs(value) * 0x1p-23 - 1e-44);
+}
+
+// What float32 sums are off by.
+double width_of(index depth, double length, bool biased) {
+  return 1.01 * double(depth + 16) * kUlp * (biased ? length + 0.5 : length);
 }
 
 // Into as many buckets as there are values, best first: a sort after that mispredicts little.
@@ -63,24 +71,35 @@ Seen Selector<T>::see(index q) const {
     seen.length =
         seen.scale * std::sqrt(isa::kernels<T>().distance(queries_.row(q), depth, items_.shift()));
   } else {
-    seen.length = norm(queries_.row(q), depth, items_.zeros());
-    seen.zero = seen.length == 0;
-    seen.scale = seen.zero ? 0 : 1 / seen.length;
+    const double length = norm(queries_.row(q), depth, items_.zeros());
+    seen.zero = length == 0;
+    seen.scale = seen.zero ? 0 : 1 / length;
+    seen.length = 1;
   }
   const bool in_range = std::isfinite(seen.scale) && (!items_.biased() || seen.length < kFarQuery);
-  const double size = items_.biased() ? seen.length + 0.5 : 1;
-  seen.width = 1.01 * double(depth + 16) * kUlp * size;
+  seen.width = width_of(depth, seen.length, items_.biased());
   if (!items_.usable() || !in_range) seen.scale = 0, seen.width = kInfinity;
+  return seen;
+}
+
+template <class T>
+Seen Selector<T>::see_item(double length, float radius) const {
+  Seen seen;
+  seen.length = length;
+  seen.zero = !items_.biased() && length == 0;
+  seen.scale = seen.zero ? 0 : items_.scale();
+  seen.width = width_of(items_.rows().cols, length, items_.biased());
+  if (radii_ != nullptr) widen(seen, radius);
   return seen;
 }
 
 // From |<z, q> - t t_q I| <= r |q| + |t a| r_q and |t a| <= |z| + r <= 1 + r.
 template <class T>
 float Selector<T>::widen(Seen& seen, float kept) const {
-  const double length = items_.biased() ? seen.length : 1;
-  const double radius = double(kept) + 4 * kUlp * length;
-  seen.reach = (length + radius) * (1 + 1e-6);
-  if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * (1 + length);
+  const double radius = double(kept) + 4 * kUlp * seen.length;
+  seen.reach = (seen.length + radius) * (1 + 1e-6);
+  const double size = items_.biased() ? 1 + seen.length : 2 * seen.length;
+  if (seen.width < kInfinity) seen.width = radius * (1 + 1e-6) + kByteSlack * size;
   return std::nextafter(static_cast<float>(seen.reach), FLT_MAX);
 }
 
@@ -104,7 +123,7 @@ double Selector<T>::reported(double score) const {
     case Metric::euclidean:
       return std::sqrt(-score);
     case Metric::angular:
-      return std::acos(std::clamp(score, -1.0, 1.0)) / 3.14159265358979323846;
+      return std::acos(std::clamp(score, -1.0, 1.0)) / kPi;
     default:
       return std::clamp(score, -1.0, 1.0);
   }
@@ -120,8 +139,7 @@ float Selector<T>::first_threshold(const Seen& seen) const {
   if (!std::isfinite(options_.threshold) || seen.width == kInfinity) return -FLT_MAX;
   double score = options_.threshold;
   if (items_.metric() == Metric::euclidean) score = -score * score;
-  if (items_.metric() == Metric::angular)
-    score = score >= 1 ? -2 : std::cos(score * 3.14159265358979323846) - 1e-12;
+  if (items_.metric() == Metric::angular) score = score >= 1 ? -2 : std::cos(score * kPi) - 1e-12;
   return rounded_down(filtered(seen, score) - 2 * seen.width);
 }
 
@@ -176,10 +194,9 @@ double Selector<T>::exact(index q, std::uint32_t item, Scratch& s) const {
   return cosine(y, s);
 }
 
-// scratch.ranked = the list with true scores, best first.
+// Appends the list with true scores to scratch.ranked.
 template <class T>
-void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) const {
-  s.ranked.resize(static_cast<std::size_t>(count));
+void Selector<T>::score(index q, const Candidate* list, index count, Scratch& s) const {
   const index lines = std::min<index>(16, (items_.rows().cols * index(sizeof(T)) + 63) / 64);
   // Inlined by force: GCC takes a function that only prefetches for one without effect, and drops
   // it.
@@ -192,18 +209,52 @@ void Selector<T>::rank(index q, const Candidate* list, index count, Scratch& s) 
   for (index c = 0; c < std::min(kAhead, count); ++c) fetch(c);
   for (index c = 0; c < count; ++c) {
     if (c + kAhead < count) fetch(c + kAhead);
-    s.ranked[static_cast<std::size_t>(c)] = {exact(q, list[c].item, s), list[c].item};
+    s.ranked.push_back({exact(q, list[c].item, s), list[c].item});
   }
-  const auto better = [](const auto& a, const auto& b) {
-    return a.score != b.score ? a.score > b.score : a.item < b.item;
+}
+
+// scratch.ranked = what of the list may be among the best, with true scores. Of bytes, the n best
+// of the filter are scored first: few others can then be better.
+template <class T>
+void Selector<T>::weigh(index q, const Seen& seen, Candidate* list, index count, Scratch& s) const {
+  const auto to_front = [&](index from, float least) {  // without a branch
+    index kept = from;
+    for (index c = from; c < count; ++c) {
+      std::swap(list[kept], list[c]);
+      kept += list[kept].score >= least;
+    }
+    return kept;
   };
-  const auto last = s.ranked.begin() + std::min(keep_, count);
-  if (spread(s.ranked, s.spread, s.places)) {
-    std::sort(s.ranked.begin(), s.ranked.end(), better);
-    return;
+  s.ranked.clear();
+  index first = count;
+  if (radii_ != nullptr && count > 2 * keep_) {
+    s.lower.resize(static_cast<std::size_t>(round_up(count, kVector)));
+    for (index c = 0; c < count; ++c) s.lower[static_cast<std::size_t>(c)] = list[c].score;
+    first = to_front(0, isa::table().top_n->nth_largest(s.lower.data(), count, keep_));
   }
-  if (last != s.ranked.end()) std::nth_element(s.ranked.begin(), last, s.ranked.end(), better);
-  std::sort(s.ranked.begin(), last, better);
+  score(q, list, first, s);
+  if (first < count) {
+    const double nth = filtered(seen, nth_ranked(s));
+    count = to_front(first, rounded_down(nth - kApart * seen.width));
+    score(q, list + first, count - first, s);
+  }
+}
+
+// The n best of scratch.ranked to its front; the score of the last of them.
+template <class T>
+double Selector<T>::nth_ranked(Scratch& s) const {
+  const auto nth = s.ranked.begin() + keep_ - 1;
+  std::nth_element(s.ranked.begin(), nth, s.ranked.end(), typename Scratch::Before());
+  return nth->score;
+}
+
+// The n best, or all if they are fewer, in order.
+template <class T>
+void Selector<T>::order(Scratch& s) const {
+  const auto last = s.ranked.begin() + std::min(keep_, index(s.ranked.size()));
+  const bool spread_out = spread(s.ranked, s.spread, s.places);
+  if (!spread_out && last != s.ranked.end()) nth_ranked(s);
+  std::sort(s.ranked.begin(), spread_out ? s.ranked.end() : last, typename Scratch::Before());
 }
 
 template <class T>
@@ -230,14 +281,14 @@ index Selector<T>::cut(index q, const Seen& seen, Candidate* list, index count, 
   }
   count = kept;
   if (count <= limit) return count;
-  rank(q, list, count, s);
+  weigh(q, seen, list, count, s);
+  const double last = filtered(seen, nth_ranked(s));
   for (index c = 0; c < keep_; ++c) {
     const auto& r = s.ranked[static_cast<std::size_t>(c)];
     const double score = filtered(seen, r.score);
     list[c] = {std::abs(score) < double(FLT_MAX) ? static_cast<float>(score) : 0.0f, r.item};
   }
-  const double last = s.ranked[static_cast<std::size_t>(keep_ - 1)].score;
-  threshold = std::max(threshold, rounded_down(filtered(seen, last) - 2 * seen.width));
+  threshold = std::max(threshold, rounded_down(last - kApart * seen.width));
   return keep_;
 }
 
@@ -255,8 +306,8 @@ float Selector<T>::guess(index q, const Seen& seen, float* peaks, index count, d
   const index rank = static_cast<index>(mean + 3 * std::sqrt(mean) + 2);
   if (rank > count || seen.width == kInfinity) return least;
   const float nth = isa::table().top_n->nth_largest(peaks, count, rank);
-  const double most = radii_ == nullptr ? 0 : 2 * seen.reach * items_.typical_radius();
-  return std::max(least, rounded_down(double(nth) - most - 2 * seen.width));
+  const double above = radii_ == nullptr ? seen.width : seen.reach * items_.typical_radius();
+  return std::max(least, rounded_down(double(nth) - above - 1.02 * seen.width));
 }
 
 template <class T>
@@ -269,8 +320,13 @@ bool Selector<T>::finish(index q, const Seen& seen, Candidate* list, index count
   } else {
     float threshold = -FLT_MAX;
     count = cut(q, seen, list, count, count, threshold, s);
-    if (guessed > std::max(threshold, first_threshold(seen))) return false;
-    rank(q, list, count, s);
+    weigh(q, seen, list, count, s);
+    order(s);
+    if (guessed > first_threshold(seen)) {
+      if (index(s.ranked.size()) < keep_) return false;
+      const double last = s.ranked[static_cast<std::size_t>(keep_ - 1)].score;
+      if (guessed > rounded_down(filtered(seen, last) - kApart * seen.width)) return false;
+    }
   }
   std::int64_t* items = result.items + q * options_.n;
   T* scores = result.scores + q * options_.n;

@@ -18,7 +18,7 @@ namespace coterie::top_n {
 struct Seen {
   double scale =
       0;  // of <q - shift, .>; 0: the filter knows nothing (width infinite), or q is zero
-  double length = 0;  // |q|, euclidean: of (q - shift) * scale
+  double length = 0;  // of (q - shift) * scale
   double width = 0;   // see above
   double reach = 0;   // with bytes: |q| and a little more
   bool zero = false;  // similarity 0 to everything: no need to look
@@ -35,6 +35,11 @@ class Selector {
       double score;
       std::uint32_t item;
     };
+    struct Before {
+      bool operator()(const Ranked& a, const Ranked& b) const {
+        return a.score != b.score ? a.score > b.score : a.item < b.item;
+      }
+    };
     std::vector<float> lower;
     std::vector<Ranked> ranked, spread;
     std::vector<std::uint32_t> places;
@@ -46,6 +51,8 @@ class Selector {
 
   index keep() const { return keep_; }
   Seen see(index q) const;
+  // An item as a query of its fellows, seen in their own scale.
+  Seen see_item(double length, float radius) const;
   // The lowest score that can matter before anything has been found.
   float first_threshold(const Seen& seen) const;
 
@@ -71,7 +78,10 @@ class Selector {
   bool eligible(index q, std::uint32_t item) const;
   double exact(index q, std::uint32_t item, Scratch& scratch) const;
   double cosine(const T* y, Scratch& scratch) const;
-  void rank(index q, const Candidate* list, index count, Scratch& scratch) const;
+  void score(index q, const Candidate* list, index count, Scratch& scratch) const;
+  void weigh(index q, const Seen& seen, Candidate* list, index count, Scratch& scratch) const;
+  double nth_ranked(Scratch& scratch) const;
+  void order(Scratch& scratch) const;
   double filtered(const Seen& seen, double score) const;  // a true score in the filter's scale
   double reported(double score) const;
   bool passes(double reported) const;

@@ -64,23 +64,34 @@ struct Buckets {
       listed[all] = b;
       all += least[b] < beyond;
     }
-    index count = 0;
+    alignas(64) float v[size];
+    alignas(64) std::int32_t rank[size];
+    for (int i = 0; i < size; ++i) v[i] = i < all ? least[listed[i]] : __builtin_inff();
+    for (int i = 0; i < all; i += width<float>) store(rank + i, ranks(v, all, i));
     for (int i = 0; i < all; ++i) {
-      const float v = least[listed[i]];
-      if (count == keep) {  // the farthest is dropped
-        const float last = distance[count - 1];
-        beyond = v < last ? last : v < beyond ? v : beyond;
-        if (!(v < last)) continue;
-        --count;
-      }
-      index to = count++;
-      for (; to > 0 && distance[to - 1] > v; --to)
-        distance[to] = distance[to - 1], nearest[to] = nearest[to - 1];
-      distance[to] = v;
+      if (rank[i] == keep) beyond = v[i];  // the least of those that are dropped
+      if (rank[i] >= keep) continue;
+      distance[rank[i]] = v[i];
       const index lane = group[listed[i]] * kPanelPoints + listed[i] % kPanelPoints;
-      nearest[to] = slots ? slots[lane] : lane;
+      nearest[rank[i]] = slots ? slots[lane] : lane;
     }
     return beyond;
+  }
+
+ private:
+  // How many of v[0, all) come before v[first] and those in the lanes after it; equals by index.
+  COTERIE_INLINE static VecInt<float> ranks(const float* v, int all, int first) {
+    constexpr int w = width<float>;
+    const Vec<float> own = load(v + first);
+    const VecInt<float> one = splat(std::int32_t(1)), zero{};
+    VecInt<float> rank{}, number{};
+    for (int l = 0; l < w; ++l) number[l] = first + l;
+    for (int j = 0; j < all; ++j) {
+      const Vec<float> other = broadcast(v + j);
+      const VecInt<float> equal = number > splat(std::int32_t(j)) ? one : zero;
+      rank += select_less(other, own, one, select_less(own, other, zero, equal));
+    }
+    return rank;
   }
 };
 

@@ -8,15 +8,13 @@
 #pragma once
 #include "../table.hpp"
 #include "explog.hpp"
+#include "gauss_bounds.hpp"
 #include "tile.hpp"
 
 namespace coterie::COTERIE_ISA {
 
 // Rows of a triangle at a time: narrower tiles than NR waste less of it (bench: gmm).
 constexpr int GN = 4;
-
-template <class T>
-using Panel = Vec<T>[NV];
 
 template <class T>
 COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c,
@@ -28,12 +26,6 @@ COTERIE_INLINE void put_logits(const MixtureTask<T>& t, index panel, index c,
     store(to + i * width<T>, logit);
     top[i] = higher(top[i], logit);
   }
-}
-
-template <class T>
-COTERIE_INLINE void give_up(const MixtureTask<T>& t, index panel, index c) {
-  T* to = t.logits + c * t.n_panels * MR<T> + panel * MR<T>;
-  for (int i = 0; i < NV; ++i) store(to + i * width<T>, splat(T(-__builtin_inf())));
 }
 
 // Is no row of the panel in reach of the best it has so far, even if nothing more were added?
@@ -118,52 +110,92 @@ COTERIE_INLINE bool squares_diagonal(const MixtureTask<T>& t, const T* x, index 
   return true;
 }
 
-// Rows of the block to come, a few whenever asked: their memory is slower than this block's work.
+// Some more rows of the block to come, a few whenever asked: memory is slower than this block's
+// work, and can be asked for so much at a time only.
 template <class T>
-struct Fetch {
-  index row = 0, step;
-  explicit Fetch(const MixtureTask<T>& t)
-      : step((t.next_rows + t.n_panels * t.k - 1) / (t.n_panels * t.k)) {}
-  COTERIE_INLINE void some(const MixtureTask<T>& t) {
-    for (const index end = row + step < t.next_rows ? row + step : t.next_rows; row < end; ++row) {
-      const T* x = t.next + (t.next_order ? t.next_order[row] : row) * t.next_ld;
-      for (index f = 0; f < t.depth; f += 64 / index(sizeof(T))) __builtin_prefetch(x + f);
-      __builtin_prefetch(x + t.depth - 1);  // a row need not begin where a line of the cache does
-    }
+COTERIE_INLINE void fetch_some(FetchTask<T>& t, index most) {
+  index end = t.done + most;
+  if (end > t.rows) end = t.rows;
+  for (; t.done < end; ++t.done) {
+    const T* x = t.x + (t.order ? t.order[t.done] : t.done) * t.ld;
+    for (index f = 0; f < t.depth; f += 64 / index(sizeof(T))) __builtin_prefetch(x + f);
+    __builtin_prefetch(x + t.depth - 1);  // a row need not begin where a line of the cache does
   }
-};
+}
+
+// The components that were not given up, ascending; the others' responsibilities are zero.
+template <class T>
+COTERIE_INLINE void list_reached(const MixtureTask<T>& t, index panel) {
+  std::int32_t count = 0, *list = t.reached + panel * t.k;
+  for (index c = 0; c < t.k; ++c) {
+    if (t.active[c] == panel) {
+      list[count++] = std::int32_t(c);
+      continue;
+    }
+    T* to = t.logits + c * t.n_panels * MR<T> + panel * MR<T>;
+    for (int i = 0; i < NV; ++i) store(to + i * width<T>, Vec<T>{});
+  }
+  t.n_reached[panel] = count;
+}
 
 enum class Shape { full, diag, plain };
 
+// The components to look at first, two a panel, so that what follows is given up soonest.
+template <class T>
+COTERIE_INLINE index list_hints(const MixtureTask<T>& t, index panel) {
+  if (t.hints == nullptr) return 0;
+  t.turns[0] = t.hints[2 * panel + 1];
+  t.turns[1] = t.hints[2 * panel];
+  return t.turns[0] == t.turns[1] ? 1 : 2;
+}
+
+// The others, as far as bounds do not tell that they are out of reach.
+template <class T>
+COTERIE_INLINE index list_others(const MixtureTask<T>& t, index panel, const Panel<T>& top,
+                                 index count) {
+  if (t.bounds.from) return list_doubtful(t, panel, top, t.turns, count);
+  const index first = count > 0 ? t.turns[0] : -1, second = count > 0 ? t.turns[count - 1] : -1;
+  for (index c = 0; c < t.k; ++c)
+    if (c != first && c != second) t.turns[count++] = std::int32_t(c);
+  return count;
+}
+
 // Every component of every panel. A component that is out of reach for a whole panel is given up
-// early, its logits -infinity. Hints: the
-// components to look at first, two a panel, so that what follows is given up soonest.
+// early.
 template <class T, Shape shape>
 COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
   const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
-  Fetch<T> fetch(t);
+  FetchTask<T> fetch = *t.fetch;
+  const index few = t.bounds.from ? 5 : 3;           // components are soon done with
+  for (index c = 0; c < t.k; ++c) t.active[c] = -1;  // the panel in whose reach it was
   for (index p = 0; p < t.n_panels; ++p) {
     const T* x = t.panels + p * t.depth * MR<T>;
-    const index first = t.hints ? t.hints[2 * p] : -1, second = t.hints ? t.hints[2 * p + 1] : -1;
     Panel<T> top;
     for (int i = 0; i < NV; ++i) top[i] = splat(T(sizeof(T) == 4 ? -3e38 : -1e308));
-    for (index turn = first < 0 ? 0 : second == first ? -1 : -2; turn < t.k; ++turn) {
-      const index c = turn == -2 ? second : turn == -1 ? first : turn;
-      if (turn >= 0 && (c == first || c == second)) continue;
-      Panel<T> squares = {};
-      fetch.some(t);
-      leave_registers(top);
-      bool whole;
-      if constexpr (shape == Shape::full)
-        whole = squares_full<T>(t, x, c, top, squares);
-      else
-        whole = squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
-      if (whole)
+    index count = list_hints(t, p), done = 0;
+    for (bool all = false;; all = true) {
+      for (; done < count; ++done) {
+        const index c = t.turns[done];
+        Panel<T> squares = {};
+        fetch_some(fetch, few);
+        leave_registers(top);
+        bool whole;
+        if constexpr (shape == Shape::full)
+          whole = squares_full<T>(t, x, c, top, squares);
+        else
+          whole = squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
+        note_squares(t, c, squares);
+        if (!whole) continue;
         put_logits<T>(t, p, c, squares, top);
-      else
-        give_up<T>(t, p, c);
+        t.active[c] = std::int32_t(p);
+      }
+      if (all) break;
+      count = list_others(t, p, top, count);
     }
+    if (t.bounds.after) note_bounds(t, p, t.turns, count);
+    list_reached(t, p);
   }
+  *t.fetch = fetch;
 }
 template <class T>
 void gauss_full(const MixtureTask<T>& t) {
@@ -205,49 +237,80 @@ COTERIE_INLINE VecInt<T> mark_of(index c) {
   return splat(Int<T>(std::int32_t(mark)));
 }
 
-// Logits to responsibilities times the row's weight, in place; each row's ln sum exp, its entropy
-// -sum r ln r, the component of highest logit (ties: the lowest), and a number that rows share
-// whose responsibilities are above zero for the same components. Logits lowest_c or more below the
-// best count for nothing. Weights of rows that are padding are zero.
+// Logits of the components in reach to responsibilities times the row's weight, in place; each
+// row's ln sum exp, its entropy -sum r ln r, the component of highest logit (ties: the lowest), and
+// a number that rows share whose responsibilities are above zero for the same components. Logits
+// lowest_c or more below the best count for nothing. Weights of rows that are padding are zero. A
+// panel at a time: one vector's chain of operations would leave the units idle.
 template <class T>
 void softmax(const SoftmaxTask<T>& task) {
+  constexpr int w = width<T>;
   const SoftmaxTask<T> t = task;  // a store of T could otherwise have changed the task
-  for (index r = 0; r < t.rows; r += width<T>) {
-    Vec<T> top = load(t.logits + r);
-    VecInt<T> best{}, set{};
-    for (index c = 1; c < t.k; ++c) {
-      const Vec<T> x = load(t.logits + c * t.ld + r);
-      best = select_less(top, x, splat(Int<T>(c)), best);
-      top = higher(top, x);
-    }
-    Vec<T> sum{}, cross{};
-    index count = 0;
-    for (index c = 0; c < t.k; ++c) {
-      T* to = t.logits + c * t.ld + r;
-      const Vec<T> x = load(to) - top, lowest = broadcast(t.lowest + c);
-      if (!any_not_greater(lowest, x)) {
-        store(to, Vec<T>{});
-        continue;
+  FetchTask<T> fetch = *t.fetch;
+  for (index p = 0; p * MR<T> < t.rows; ++p) {
+    const std::int32_t* list = t.reached + p * t.k;
+    const index reached = t.n_reached[p], r = p * MR<T>;
+    Panel<T> top, sum = {}, cross = {};
+    VecInt<T> best[NV] = {}, set[NV] = {};
+    for (int v = 0; v < NV; ++v) top[v] = splat(T(-__builtin_inf()));
+    for (index i = 0; i < reached; ++i) {
+      const T* from = t.logits + list[i] * t.ld + r;
+      const VecInt<T> c = splat(Int<T>(list[i]));
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        const Vec<T> x = load(from + v * w);
+        best[v] = select_less(top[v], x, c, best[v]);
+        top[v] = higher(top[v], x);
       }
-      const Vec<T> within = higher(x, lowest);
-      const VecInt<T> counts = (VecInt<T>)(within > lowest);
-      const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & counts);
-      set ^= counts & mark_of<T>(c);
-      sum += e;
-      cross = madd(e, within, cross);
-      store(to, e);
-      t.active[count++] = std::int32_t(c);
     }
-    const Vec<T> log_sum = log_of<T>(sum), share = load(t.weights + r) / sum;
-    store(t.log_sums + r, top + log_sum);
-    store(t.entropies + r, log_sum - cross / sum);
-    store_int32(t.labels + r, best);
-    store_int32(t.sets + r, set);
+    index count = 0;
+    for (index i = 0; i < reached; ++i) {
+      const index c = list[i];
+      T* to = t.logits + c * t.ld + r;
+      const Vec<T> lowest = broadcast(t.lowest + c);
+      const VecInt<T> mark = mark_of<T>(c);
+      Panel<T> x;
+      bool some = false;
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        x[v] = load(to + v * w) - top[v];
+        some |= any_not_greater(lowest, x[v]);
+      }
+      fetch_some(fetch, 4);
+      if (some) t.active[count++] = std::int32_t(c);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        if (!some) {
+          store(to + v * w, Vec<T>{});
+          continue;
+        }
+        const Vec<T> within = higher(x[v], lowest);
+        const VecInt<T> counts = (VecInt<T>)(within > lowest);
+        const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & counts);
+        set[v] ^= counts & mark;
+        sum[v] += e;
+        cross[v] = madd(e, within, cross[v]);
+        store(to + v * w, e);
+      }
+    }
+    fetch_some(fetch, 4);
+    Panel<T> share;
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) {
+      const Vec<T> log_sum = log_of<T>(sum[v]);
+      share[v] = load(t.weights + r + v * w) / sum[v];
+      store(t.log_sums + r + v * w, top[v] + log_sum);
+      store(t.entropies + r + v * w, log_sum - cross[v] / sum[v]);
+      store_int32(t.labels + r + v * w, best[v]);
+      store_int32(t.sets + r + v * w, set[v]);
+    }
     for (index i = 0; i < count; ++i) {
       T* to = t.logits + t.active[i] * t.ld + r;
-      store(to, load(to) * share);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) store(to + v * w, load(to + v * w) * share[v]);
     }
   }
+  *t.fetch = fetch;
 }
 
 }  // namespace coterie::COTERIE_ISA

@@ -1,8 +1,10 @@
 // The leaves of linkage alone, gathered into a table of their own.
+#include "center_step.hpp"
 #include "cluster_lines.hpp"
 #include "merge_rows.hpp"
 #include "near_clusters.hpp"
 #include "near_points.hpp"
+#include "tree_step.hpp"
 
 namespace coterie::COTERIE_ISA {
 
@@ -17,6 +19,9 @@ const LinkageTable linkage_table = {
      cluster_lines<Cityblock, false, ExactMean>, cluster_lines<Chebyshev, false, Farthest>,
      cluster_lines<Chebyshev, false, ExactMean>},
     {near_points<NearProduct>, near_points<NearSquare>},
+    {tree_step<StepSquare>, tree_step<StepCity>, tree_step<StepChebyshev>},
+    center_nearest,
+    center_within,
     row_kernels<float>(),
     row_kernels<double>()};
 

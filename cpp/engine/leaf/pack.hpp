@@ -122,6 +122,9 @@ void pack_picked(const T* __restrict x, index ld, const std::int32_t* order, ind
   constexpr int w = width<T>;
   for (int i = 0; i < NV; ++i) {
     const index first = i * w, count = rows > first ? rows - first : 0;
+    // The next rows, which a fetch long before has left in a cache further off.
+    for (index r = first + w; r < rows && r < first + 2 * w; ++r)
+      for (index p = 0; p < depth; p += 64 / index(sizeof(T))) __builtin_prefetch(x + order[r] * ld + p);
     pack_width_rows<T>(PickedRows<T>{x, ld, order + first}, count, depth, readable, shift, panel + first);
   }
 }

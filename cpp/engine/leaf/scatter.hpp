@@ -51,9 +51,6 @@ COTERIE_INLINE void pair_sums(const T* const (&a)[4], const T* const (&b)[kPairs
   }
 }
 
-COTERIE_INLINE float square_root(float v) { return __builtin_sqrtf(v); }
-COTERIE_INLINE double square_root(double v) { return __builtin_sqrt(v); }
-
 // A block's vectors of rows in which a component has any weight, and that weight in all: what is
 // zero is not summed.
 template <class T>
@@ -63,7 +60,7 @@ struct Active {
   index count = 0;
   double total = 0;
 
-  Active(const MixtureTask<T>& t, index c) : vectors(t.active) {
+  Active(const MixtureTask<T>& t, index c, std::int32_t* list) : vectors(list) {
     const T* rho = t.logits + c * t.n_panels * MR<T>;
     const Vec<T> least = splat(kLeast);
     Vec<T> sum{};
@@ -140,7 +137,7 @@ void scatter_full(const MixtureTask<T>& task) {
   const index stride = (t.depth + 3) / 4 * 4;
   T* root = t.z + stride * (t.n_panels * MR<T> + width<T>);
   for (index c = 0; c < t.k; ++c) {
-    const Active<T> active(t, c);
+    const Active<T> active(t, c, t.active);
     if (active.count == 0) continue;
     t.n[c] += active.total;
     // An odd number of vectors: lines a power of two apart would fall into one set of the cache.
@@ -172,8 +169,8 @@ void scatter_full(const MixtureTask<T>& task) {
 
 // s1 and s2 of features f to f + N - 1, which share each read of rho.
 template <class T, int N>
-COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const Active<T>& active,
-                                  index f) {
+COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const std::int32_t* vectors,
+                                  index count, index f) {
   const T* rho = t.logits + c * t.n_panels * MR<T>;
   Vec<T> sums[2 * N], mean[N];
 #pragma GCC unroll 16
@@ -181,8 +178,8 @@ COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const Active
 #pragma GCC unroll 8
   for (int l = 0; l < N; ++l) mean[l] = broadcast(t.means + c * t.depth + f + l);
 #pragma GCC unroll 1
-  for (index q = 0; q < active.count; ++q) {
-    const std::int32_t v = active.vectors[q];
+  for (index q = 0; q < count; ++q) {
+    const std::int32_t v = vectors[q];
     const T* x = t.panels + lanes_of<T>(v, f, t.depth);
     const Vec<T> weight = load(rho + v * width<T>);
 #pragma GCC unroll 8
@@ -194,24 +191,38 @@ COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const Active
   }
   double totals[2 * N];
   line_totals<T>(sums, totals);
-  for (int l = 0; l < N; ++l) {
-    t.s1[c * t.depth + f + l] += totals[l];
-    t.s2[c * t.depth + f + l] += totals[N + l];
+  double* __restrict s1 = t.s1 + c * t.depth + f, * __restrict s2 = t.s2 + c * t.depth + f;
+#pragma GCC unroll 8
+  for (int l = 0; l < N; ++l) s1[l] += totals[l];
+#pragma GCC unroll 8
+  for (int l = 0; l < N; ++l) s2[l] += totals[N + l];
+}
+
+template <class T, int N>
+COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index f) {
+  const std::int32_t* list = t.active;
+  for (index c = 0; c < t.k; ++c) {
+    const std::int32_t count = *list++;
+    if (count > 0) diagonal_sums<T, N>(t, c, list, count, f);
+    list += count;
   }
 }
 
-// s2: k lines of `depth`.
+// s2: k lines of `depth`. All components for some features, which stay in the nearest cache, rather
+// than all features for one.
 template <class T>
 void scatter_diag(const MixtureTask<T>& task) {
   const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
+  std::int32_t* list = t.active;
   for (index c = 0; c < t.k; ++c) {
-    const Active<T> active(t, c);
-    if (active.count == 0) continue;
-    t.n[c] += active.total;
-    index f = 0;
-    for (; f + kLines <= t.depth; f += kLines) diagonal_sums<T, kLines>(t, c, active, f);
-    for (; f < t.depth; ++f) diagonal_sums<T, 1>(t, c, active, f);
+    const Active<T> active(t, c, list + 1);
+    if (active.count > 0) t.n[c] += active.total;
+    *list = std::int32_t(active.count);
+    list += 1 + active.count;
   }
+  index f = 0;
+  for (; f + kLines <= t.depth; f += kLines) diagonal_sums<T, kLines>(t, f);
+  for (; f < t.depth; ++f) diagonal_sums<T, 1>(t, f);
 }
 
 // Four components share each read of x. Lines of those beyond k repeat the first and are not added.

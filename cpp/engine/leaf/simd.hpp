@@ -248,6 +248,8 @@ COTERIE_INLINE V tagged(V a, I clear, I tag) {
 }
 #endif
 
+COTERIE_INLINE float square_root(float v) { return __builtin_sqrtf(v); }
+COTERIE_INLINE double square_root(double v) { return __builtin_sqrt(v); }
 COTERIE_INLINE Vec<double> square_roots(Vec<double> v) {
 #if COTERIE_VECTOR_BYTES == 64
   return (Vec<double>)_mm512_sqrt_pd((__m512d)v);
@@ -267,6 +269,12 @@ COTERIE_INLINE Vec<float> reciprocal_roots(Vec<float> v) {
 #endif
 // Of as many floats as there are lanes of double.
 typedef float FloatPart __attribute__((vector_size(width<double> * 4)));
+// Rounded to floats.
+COTERIE_INLINE void store_float(float* p, Vec<float> v) { store(p, v); }
+COTERIE_INLINE void store_float(float* p, Vec<double> v) {
+  const FloatPart part = __builtin_convertvector(v, FloatPart);
+  std::memcpy(p, &part, sizeof part);
+}
 COTERIE_INLINE FloatPart square_roots(FloatPart v) {
 #if COTERIE_VECTOR_BYTES == 64
   return (FloatPart)_mm256_sqrt_ps((__m256)v);
@@ -327,15 +335,25 @@ COTERIE_INLINE V deal(V a, V b) {
   return a;
 }
 
-// Lane i of the result = the sum of v[i]'s lanes, for `width` vectors at once. The order of the additions
-// is a halving tree, (l0 + l4) + (l2 + l6) + ..., the same for every width.
-template <class T>
-COTERIE_INLINE Vec<T> sum_lanes(Vec<T> (&v)[width<T>]) {
+// Lane i of the result = v[i]'s lanes folded, for `width` vectors at once. The order is a halving tree,
+// (l0 + l4) + (l2 + l6) + ..., the same for every width.
+template <class T, class Fold>
+COTERIE_INLINE Vec<T> fold_lanes(Vec<T> (&v)[width<T>], const Fold& fold) {
 #pragma GCC unroll 4
   for (int half = width<T> / 2; half > 0; half /= 2)
 #pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) v[i] = deal<0>(v[i], v[i + half]) + deal<1>(v[i], v[i + half]);
+    for (int i = 0; i < half; ++i)
+      v[i] = fold(deal<0>(v[i], v[i + half]), deal<1>(v[i], v[i + half]));
   return v[0];
+}
+template <class T>
+COTERIE_INLINE Vec<T> sum_lanes(Vec<T> (&v)[width<T>]) {
+  return fold_lanes<T>(v, [](Vec<T> a, Vec<T> b) __attribute__((always_inline)) { return a + b; });
+}
+template <class T>
+COTERIE_INLINE Vec<T> lowest_lanes(Vec<T> (&v)[width<T>]) {
+  return fold_lanes<T>(
+      v, [](Vec<T> a, Vec<T> b) __attribute__((always_inline)) { return lower(a, b); });
 }
 
 }  // namespace coterie::COTERIE_ISA

@@ -99,33 +99,6 @@ COTERIE_INLINE unsigned may_reach(const Coarse& coarse, const float* limits,
   return hits;
 }
 
-// The same for the items' lists, into which the queries go.
-COTERIE_INLINE void lane_limits(const TopNInt8Task& t, Vec<float> (&limit)[NV]) {
-  float widest = 0;
-  for (index j = 0; j < t.n_queries; ++j)
-    widest = widest < t.query_radius[j] ? t.query_radius[j] : widest;
-  for (int i = 0; i < NV; ++i) {
-    const index at = i * width<float>;
-    const Vec<float> apart =
-        load(t.of_items.thresholds + at) - splat(widest) * load(t.item_norm + at);
-    limit[i] = (apart - splat(kSlack)) / load(t.item_scale + at);
-  }
-}
-
-COTERIE_INLINE unsigned lanes_may_reach(const TopNInt8Task& t, const Vec<float> (&limit)[NV],
-                                        index j0, const Acc<float>& sums) {
-  unsigned hits = 0;
-#pragma GCC unroll 8
-  for (int i = 0; i < NV; ++i) {
-    Vec<float> best = sums[0][i] * broadcast(t.query_scale + j0);
-#pragma GCC unroll 16
-    for (int j = 1; j < NR; ++j)
-      best = higher(best, sums[j][i] * broadcast(t.query_scale + j0 + j));
-    hits |= unsigned(not_at_least(best, limit[i]) != kAllLanes) << i;
-  }
-  return hits;
-}
-
 // A line of sums into scores for the query.
 COTERIE_INLINE void query_scores(const TopNInt8Task& t, index j, float* line) {
 #pragma GCC unroll 8
@@ -135,27 +108,9 @@ COTERIE_INLINE void query_scores(const TopNInt8Task& t, index j, float* line) {
   }
 }
 
-// Sums into scores for the items of lane vectors `hits`, collected.
-[[gnu::noinline]] inline void collect_int8_lanes(const TopNInt8Task& t, index j0, unsigned hits,
-                                                 const Spilled& sums) {
-  const index n = t.n_queries - j0 < NR ? t.n_queries - j0 : NR;
-  Spilled scores;
-  for (unsigned left = hits; left != 0; left &= left - 1) {
-    const index at = __builtin_ctz(left) * width<float>;
-    const Vec<float> scale = load(t.item_scale + at), norm = load(t.item_norm + at);
-    for (index j = 0; j < n; ++j)
-      store(scores.score[j] + at,
-            madd(load(sums.score[j] + at) * scale, broadcast(t.query_scale + j0 + j),
-                 broadcast(t.query_radius + j0 + j) * norm));
-  }
-  collect_lanes(scores, t.of_items, n, hits, t.first_query + std::uint32_t(j0), t.n_items);
-}
-
-template <class Dot, bool both>
+template <class Dot>
 void top_n_int8_flat(const TopNInt8Task& t) {
   const Coarse coarse(t);
-  [[maybe_unused]] Vec<float> of_items[NV];
-  if constexpr (both) lane_limits(t, of_items);
   for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
     Vec<Int32> sums[NR][NV];
     int8_tile<Dot>(t, j0, sums);
@@ -167,12 +122,9 @@ void top_n_int8_flat(const TopNInt8Task& t) {
     float limits[NR + width<float>];
     coarse.limits(t, j0, limits);
     unsigned hits = may_reach(coarse, limits, acc);
-    unsigned items = 0;
-    if constexpr (both) items = lanes_may_reach(t, of_items, j0, acc);
-    if ((hits | items) == 0) continue;
+    if (hits == 0) continue;
     Spilled spilled;
     spill(acc, spilled);
-    if (items != 0) collect_int8_lanes(t, j0, items, spilled);
     for (; hits != 0; hits &= hits - 1) {
       const int j = __builtin_ctz(hits);
       query_scores(t, j0 + j, spilled.score[j]);
@@ -181,14 +133,55 @@ void top_n_int8_flat(const TopNInt8Task& t) {
   }
 }
 
+// What reaches coarse limits, by its own radius.
+[[gnu::noinline]] inline void collect_int8_both(const TopNInt8Task& t, const Spilled& products,
+                                                index j0, unsigned queries, unsigned items) {
+  collect_with(t, products, j0, queries, [&](index j, index at) {
+    return madd(load(t.item_radius + at), broadcast(t.query_norm + j), load(t.item_bias + at));
+  });
+  collect_lanes_with(t, products, j0, items, [&](index j, index at) {
+    return madd(load(t.item_norm + at), broadcast(t.query_radius + j), broadcast(t.query_bias + j));
+  });
+}
+
+// Both ways; limits are the thresholds less the largest radius on the other side.
 template <class Dot>
 void top_n_int8_both(const TopNInt8Task& t) {
-  top_n_int8_flat<Dot, true>(t);
+  constexpr int w = width<float>;
+  const float item_radius = Coarse(t).radius;
+  float query_radius = 0, item_limits[MR<float>], query_limits[NR + w];
+  for (index j = 0; j < t.n_queries; ++j)
+    query_radius = query_radius < t.query_radius[j] ? t.query_radius[j] : query_radius;
+  const auto limit = [](const float* thresholds, const float* norms, float radius) {
+    return load(thresholds) - splat(radius) * load(norms) - splat(kSlack);
+  };
+  for (int at = 0; at < MR<float>; at += w)
+    store(item_limits + at, limit(t.of_items.thresholds + at, t.item_norm + at, query_radius));
+  for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
+    Vec<Int32> sums[NR][NV];
+    int8_tile<Dot>(t, j0, sums);
+    Acc<float> acc;
+#pragma GCC unroll 8
+    for (int i = 0; i < NV; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < NR; ++j)
+        acc[j][i] = __builtin_convertvector(sums[j][i], Vec<float>) * load(t.item_scale + i * w) *
+                    broadcast(t.query_scale + j0 + j);
+    for (int j = 0; j < NR; j += w)
+      store(query_limits + j, limit(t.of_queries.thresholds + j0 + j, t.query_norm + j0 + j,
+                                    item_radius));
+    const unsigned queries = reaching<true>(acc, query_limits, t.item_bias);
+    const unsigned items = reaching_lanes_of(acc, item_limits, t.query_bias + j0);
+    if ((queries | items) == 0) continue;
+    Spilled products;
+    spill(acc, products);
+    collect_int8_both(t, products, j0, queries, items);
+  }
 }
 
 template <class Dot>
 void top_n_int8(const TopNInt8Task& t, float* peaks) {
-  if (peaks == nullptr && t.flat) return top_n_int8_flat<Dot, false>(t);
+  if (peaks == nullptr && t.flat) return top_n_int8_flat<Dot>(t);
   for (index j0 = 0; j0 < t.n_queries; j0 += NR) {
     Acc<float> acc;
     int8_scores<Dot>(t, j0, acc);
@@ -200,7 +193,7 @@ void top_n_int8(const TopNInt8Task& t, float* peaks) {
     if (__builtin_expect(hits != 0, 0)) {
       Spilled spilled;
       spill(acc, spilled);
-      collect(spilled, t.of_queries, j0, hits, t.first, t.n_items);
+      collect(t, spilled, j0, hits);
     }
   }
 }

@@ -5,30 +5,41 @@
 
 namespace coterie::COTERIE_ISA {
 
-template <bool both>
+// both: the queries are items, too, and their lists get what is found the other way round.
+template <bool both, bool biased>
 struct TopNEpilogue {
   const TopNTask& task;
 
   COTERIE_INLINE void tile(index j0, const Acc<float>& acc) {
-    const unsigned queries = reaching(acc, task.of_queries.thresholds + j0);
+    const unsigned queries =
+        reaching<biased>(acc, task.of_queries.thresholds + j0, task.item_bias);
     unsigned items = 0;
-    if constexpr (both) items = reaching_lanes_of(acc, task.of_items.thresholds);
+    if constexpr (both)
+      items = reaching_lanes_of(acc, task.of_items.thresholds, task.query_bias + j0);
     if (__builtin_expect((queries | items) != 0, 0)) {
       Spilled spilled;
       spill(acc, spilled);
-      if (queries != 0) collect(spilled, task.of_queries, j0, queries, task.first, task.n_items);
-      if constexpr (both)
-        if (items != 0)
-          collect_lanes(spilled, task.of_items, task.n_queries - j0 < NR ? task.n_queries - j0 : NR,
-                        items, task.first_query + std::uint32_t(j0), task.n_items);
+      found(spilled, j0, queries, items);
     }
+  }
+
+  [[gnu::noinline]] void found(const Spilled& products, index j0, unsigned queries,
+                               unsigned items) {
+    if constexpr (!biased) return collect(task, products, j0, queries);
+    collect_with(task, products, j0, queries,
+                 [&](index, index at) { return load(task.item_bias + at); });
+    if constexpr (both)
+      collect_lanes_with(task, products, j0, items,
+                         [&](index j, index) { return broadcast(task.query_bias + j); });
   }
 };
 
+template <bool biased>
 struct PeaksEpilogue {
+  const TopNTask& task;
   float* peaks;
   COTERIE_INLINE void tile(index j0, const Acc<float>& acc) {
-    raise_peaks(acc, peaks + j0 * width<float>);
+    raise_peaks<biased>(acc, peaks + j0 * width<float>, task.item_bias);
   }
 };
 
@@ -37,7 +48,7 @@ COTERIE_INLINE void panel_through(const TopNTask& t, Epilogue& epilogue) {
   RowsTask<float> rows{};
   rows.depth = t.depth;
   rows.columns = t.queries;
-  rows.bias = t.bias;
+  rows.bias = t.zeros;
   rows.n_columns = t.n_queries;
   if (t.depth <= KC<float>)
     panel_whole<float>(rows, t.items, Ahead{nullptr, nullptr, 0}, epilogue);
@@ -47,13 +58,17 @@ COTERIE_INLINE void panel_through(const TopNTask& t, Epilogue& epilogue) {
 
 template <bool both>
 void top_n_panel(const TopNTask& t) {
-  TopNEpilogue<both> epilogue{t};
-  panel_through(t, epilogue);
+  TopNEpilogue<both, both> plain{t};
+  TopNEpilogue<both, true> biased{t};
+  if (!both && t.item_bias == nullptr) panel_through(t, plain);
+  else panel_through(t, biased);
 }
 
 inline void top_n_peaks(const TopNTask& t, float* peaks) {
-  PeaksEpilogue epilogue{peaks};
-  panel_through(t, epilogue);
+  PeaksEpilogue<false> plain{t, peaks};
+  PeaksEpilogue<true> biased{t, peaks};
+  if (t.item_bias == nullptr) panel_through(t, plain);
+  else panel_through(t, biased);
 }
 
 }  // namespace coterie::COTERIE_ISA

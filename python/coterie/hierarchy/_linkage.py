@@ -15,6 +15,7 @@ from coterie.hierarchy._order import optimal_leaf_ordering
 from coterie.hierarchy._pairs import (
     known_metric,
     looks_like_distances,
+    marked_values,
     observations,
     pdist,
     require_condensed,
@@ -31,6 +32,7 @@ EUCLIDEAN = ("centroid", "median", "ward")  # defined for Euclidean distances al
 AVERAGES = ("average", "weighted")
 # Averages known from the clusters' means, so that no distances need be kept.
 CLOSED_AVERAGES = ("sqeuclidean", "cosine", "correlation")
+MANY_KINDS = 8  # values of a feature: with more, a matrix is faster
 
 
 class LinkageInfo(NamedTuple):
@@ -84,9 +86,10 @@ def linkage(
         float64.
     memory : {'auto', 'vectors', 'matrix'}, default='auto'
         'vectors' keeps O(n n_features): 'single' by any metric, 'ward', 'centroid' and 'median',
-        and 'average' and 'weighted' of 'sqeuclidean', 'cosine', 'correlation' and, where X holds
-        zeros and ones alone, 'hamming'. 'matrix' keeps up to 8 n^2 bytes (see Notes). 'auto' takes
-        the first where it can.
+        and 'average' and 'weighted' of 'sqeuclidean', 'cosine', 'correlation' and 'hamming', which
+        for other than zeros and ones keeps a number for every observation and value of a feature.
+        'matrix' keeps up to 8 n^2 bytes (see Notes). 'auto' takes the first where it can, and where
+        features have up to eight values on average.
     callback : callable, default=None
         Called with a LinkageInfo now and then.
 
@@ -272,13 +275,12 @@ def _from_distances(y: NDArray[np.float64], task: _Task) -> NDArray[np.float64]:
 
 def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[np.float64]:
     n, method = len(rows), task.method
-    # Of zeros and ones the share that differs is the squared distance over the features.
-    binary = metric == "hamming" and method in AVERAGES and bool(((rows == 0) | (rows == 1)).all())
-    closed = (
-        method == "single"
-        or method in EUCLIDEAN
-        or (method in AVERAGES and (metric in CLOSED_AVERAGES or binary))
-    )
+    averages, marks = method in AVERAGES, None
+    if metric == "hamming" and averages and task.memory != "matrix":
+        most = n if task.memory == "vectors" else MANY_KINDS * rows.shape[1]
+        marks = marked_values(rows, most)
+    closed = method == "single" or method in EUCLIDEAN
+    closed = closed or (averages and (metric in CLOSED_AVERAGES or marks is not None))
     if task.memory == "vectors" and not closed:
         raise ValueError(
             f"memory: 'vectors' wants a method and metric with a closed form, got {method!r} of "
@@ -287,12 +289,13 @@ def _from_rows(rows: NDArray[np.float64], metric: str, task: _Task) -> NDArray[n
     X, core = directed(rows, metric), core_name(metric)
     Z, progress = np.empty((n - 1, 4)), task.progress(n)
     if method == "single" or (closed and task.memory != "matrix"):
-        core = "sqeuclidean" if binary else core
+        if marks is not None:
+            X, core = marks, "sqeuclidean"
         if method != "single" and core in ("euclidean", "sqeuclidean"):
             X = near_origin(X)
         _core.linkage_points(X, method, core, Z, task.n_threads, progress)
-        if binary:
-            Z[:, 2] /= rows.shape[1]
+        if marks is not None:
+            Z[:, 2] /= (1 if marks is rows else 2) * rows.shape[1]
         if metric == "angular":
             Z[:, 2] = angles(Z[:, 2])
         return Z

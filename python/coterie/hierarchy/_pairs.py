@@ -133,6 +133,24 @@ def looks_like_distances(rows: NDArray[np.float64]) -> bool:
     )
 
 
+def marked_values(rows: NDArray[np.float64], most: int) -> NDArray[np.float64] | None:
+    """Return rows whose squared distances count the features that differ, twice unless as given.
+
+    Zeros and ones do as they are; else every value of a feature gets a column that marks it, or,
+    where that takes more than `most`, the answer is None.
+    """
+    if bool(((rows == 0) | (rows == 1)).all()):
+        return rows
+    values = [np.unique(column, return_inverse=True) for column in rows.T]
+    starts = np.cumsum([0, *(len(kinds) for kinds, _ in values)])
+    if starts[-1] > most:
+        return None
+    marks = np.zeros((len(rows), starts[-1]))
+    for start, (_, kind) in zip(starts[:-1], values, strict=True):
+        marks[np.arange(len(rows)), start + kind] = 1
+    return marks
+
+
 def _nanoseconds(words: list[str]) -> float:
     """Return about how long rapidfuzz takes for the distance of two of the words, on one CPU.
 
