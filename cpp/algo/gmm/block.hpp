@@ -22,10 +22,11 @@ struct Plan {
         std::min({kMaxRows, kBlockBytes / (depth * bytes), 2 * kBlockBytes / (k * bytes)});
     Plan p;
     p.rows = std::max(mr, limit / mr * mr);
-    // Partial sums take at most a 32nd of X, unless that would leave threads without work.
+    // Partial sums take at most a 32nd of X, unless that would leave threads without work; more
+    // than 64 shards are of use only so that numbers of their rows remain small.
     const index affordable = n * depth * bytes / 32 / std::max<index>(1, sum_size * 8);
-    const index shards =
-        std::clamp<index>(n / (2 * p.rows), 1, std::clamp<index>(affordable, 8, 64));
+    const index shards = std::clamp<index>(
+        n / (2 * p.rows), 1, std::clamp<index>(affordable, 8, std::max<index>(64, (n >> 16) + 1)));
     p.shard_rows = round_up((n + shards - 1) / shards, p.rows);
     p.shards = (n + p.shard_rows - 1) / p.shard_rows;
     return p;
@@ -44,20 +45,26 @@ struct Scratch {
         entropies(plan.rows),
         labels(plan.rows),
         sets(plan.rows),
-        hints(2 * plan.rows),
-        active(checked_product(k, plan.rows / isa::kernels<T>().width + 1)),
-        turns(std::max<index>(k, 2)),
-        from(plan.rows),
+        hints(plan.rows + 1),
+        hint_at(plan.rows / isa::kernels<T>().mr + 1),
+        seen(k, -1),
+        active(checked_product(k, plan.rows / isa::kernels<T>().width + 1) + 1),
+        turns(k),
         reached(checked_product(k, plan.rows / isa::kernels<T>().mr)),
         n_reached(plan.rows / isa::kernels<T>().mr) {}
   Buffer<T> panels, z, logits, weights, log_sums, entropies;
-  Buffer<T> whitened;    // tied: the panels behind the shared triangle
-  Buffer<T> squares;     // with bounds: the least of each component
-  Buffer<float> before;  // with bounds: those of the shard's panels before this pass
-  Buffer<std::int32_t> labels, sets, hints, active, turns, from, order;
+  Buffer<T> whitened;   // tied: the panels behind the shared triangle
+  Buffer<T> squares;    // with bounds: the least of each component, twice
+  Buffer<float> found;  // with bounds: those, in order
+  Buffer<std::int32_t> labels, sets, hints, hint_at, seen, active, turns, order;
   Buffer<std::int32_t> reached, n_reached;  // of each panel: the components that were not given up
-  index shard = 0, shard_rows = 0;          // the shard's first row, and how many
-  index first = 0, rows = 0, n_panels = 0, panel = 0;  // the block at hand; its first panel there
+  std::vector<std::int32_t> ids, owners;    // with bounds: panels of the shard, whose they were
+  bool known = false;                       // with bounds: is anything known of those?
+  int thread = 0;
+  std::int32_t panels_seen = 0;
+  index shard = 0, shard_rows = 0;  // the shard's first row, and how many
+  index first = 0, rows = 0, n_panels = 0;
+  index panel = 0;                   // the block at hand: its first panel in ids
   const std::int32_t* at = nullptr;  // row r of it is x's row first + at[r]; null: first + r
   FetchTask<T> fetch{};              // the rows of the block after it
   index row(index r) const { return first + (at ? at[r] : r); }
@@ -100,13 +107,30 @@ MixtureTask<T> task_of(Scratch<T>& s, index depth, index k) {
   return t;
 }
 
-template <class T>
-class Bounds;  // bounds.hpp
+// The components that had most of a row of each panel in the pass before, the owner's first.
+template <class T, class Owner>
+void list_hints(const Groups& groups, const Owner& owner, Scratch<T>& s) {
+  const index mr = isa::kernels<T>().mr;
+  std::int32_t count = 0;
+  for (index p = 0; p < s.n_panels; ++p) {
+    const std::int32_t panel = s.panels_seen++;
+    const auto add = [&](std::int32_t c) {  // without a branch, which could not be foreseen
+      s.hints[count] = c;
+      count += s.seen[c] != panel;
+      s.seen[c] = panel;
+    };
+    s.hint_at[p] = count;
+    if (owner(p) >= 0) add(owner(p));
+    const index end = std::min(s.rows, (p + 1) * mr);
+    for (index r = p * mr; r < end; ++r)
+      add(static_cast<std::int32_t>(component_of(groups[s.row(r)])));
+  }
+  s.hint_at[s.n_panels] = count;
+}
 
-// groups: a guess at every row's component, or null; all logits are exact then.
-template <class T>
-void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Bounds<T>* bounds,
-                 Scratch<T>& s) {
+// hints: are some listed? With `bounds` they are.
+template <class T, class Bounds>
+void score_block(const Packed<T>& m, bool hints, Bounds* bounds, Scratch<T>& s) {
   const index mr = m.kernels.mr;
   MixtureTask<T> t = task_of(s, m.depth, m.k);
   t.means = m.means.data();
@@ -117,15 +141,9 @@ void score_block(const View<T>& x, const Packed<T>& m, const Groups* groups, Bou
   t.constants = m.constants.data();
   t.scale = m.scale.data();
   t.reach = m.reach.data();
-  if (groups) {
-    for (index p = 0; p < s.n_panels; ++p) {
-      s.hints[2 * p] = static_cast<std::int32_t>(component_of((*groups)[s.row(p * mr)]));
-      s.hints[2 * p + 1] = static_cast<std::int32_t>(
-          component_of((*groups)[s.row(std::min(s.rows, (p + 1) * mr) - 1)]));
-    }
-    t.hints = s.hints.data();
-    if (bounds) bounds->set(s, t);
-  }
+  t.hints = s.hints.data();
+  t.hint_at = hints ? s.hint_at.data() : nullptr;
+  if (bounds) bounds->set(s, t);
   if (m.type == Covariance::full) return m.kernels.gauss_full(t);
   if (m.type == Covariance::diag) return m.kernels.gauss_diag(t);
   if (m.type == Covariance::tied) {
