@@ -172,6 +172,7 @@ struct MixtureTask {
   const T* scale;      // k
   T* z;                // scratch: as many values as (depth + 4) lines of the block
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
+  T* tops;              // gauss, out: each row's highest logit
   std::int32_t *reached, *n_reached;  // gauss, out: each panel's components that were not given up
   T* whitened;         // gauss_whiten: the panels, in place
   const std::int32_t* hints;   // components to look at first, none twice in a panel
@@ -191,6 +192,7 @@ struct SoftmaxTask {
   std::int64_t ld, rows, k;  // rows: whole panels
   const std::int32_t *reached, *n_reached;  // of each panel, of k: the components whose logits count
   const T* weights;          // rows
+  const T* tops;             // rows: the highest logits
   const T* lowest;  // k: of what counts, less the best: -708 (float: -87) or above
   T *log_sums, *entropies;   // rows, out
   std::int32_t *labels, *sets;  // rows, out: the best, a mark of those within kMarkMargin of what counts

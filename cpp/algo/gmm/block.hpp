@@ -41,6 +41,7 @@ struct Scratch {
         z((plan.rows + isa::kernels<T>().width) * (depth + 4)),
         logits(checked_product(k, plan.rows)),
         weights(plan.rows),
+        tops(plan.rows),
         log_sums(plan.rows),
         entropies(plan.rows),
         labels(plan.rows),
@@ -52,7 +53,7 @@ struct Scratch {
         turns(k),
         reached(checked_product(k, plan.rows / isa::kernels<T>().mr)),
         n_reached(plan.rows / isa::kernels<T>().mr) {}
-  Buffer<T> panels, z, logits, weights, log_sums, entropies;
+  Buffer<T> panels, z, logits, weights, tops, log_sums, entropies;
   Buffer<T> whitened;   // tied: the panels behind the shared triangle
   Buffer<T> squares;    // with bounds: the least of each component, twice
   Buffer<float> found;  // with bounds: those, in order
@@ -102,27 +103,29 @@ MixtureTask<T> task_of(Scratch<T>& s, index depth, index k) {
   t.active = s.active.data();
   t.turns = s.turns.data();
   t.fetch = &s.fetch;
+  t.tops = s.tops.data();
   t.reached = s.reached.data();
   t.n_reached = s.n_reached.data();
   return t;
 }
 
-// The components that had most of a row of each panel in the pass before, the owner's first.
+// The components to look at first in each panel: its owner; or if there is none (-1), those that
+// had most of its rows in the pass before, or (`few`) of its first and its last row.
 template <class T, class Owner>
-void list_hints(const Groups& groups, const Owner& owner, Scratch<T>& s) {
+void list_hints(const Groups& groups, bool few, const Owner& owner, Scratch<T>& s) {
   const index mr = isa::kernels<T>().mr;
   std::int32_t count = 0;
   for (index p = 0; p < s.n_panels; ++p) {
-    const std::int32_t panel = s.panels_seen++;
+    const std::int32_t panel = s.panels_seen++, owned = owner(p);
     const auto add = [&](std::int32_t c) {  // without a branch, which could not be foreseen
       s.hints[count] = c;
       count += s.seen[c] != panel;
       s.seen[c] = panel;
     };
     s.hint_at[p] = count;
-    if (owner(p) >= 0) add(owner(p));
-    const index end = std::min(s.rows, (p + 1) * mr);
-    for (index r = p * mr; r < end; ++r)
+    if (owned >= 0) add(owned);
+    const index last = std::min(s.rows, (p + 1) * mr) - 1, step = few ? last - p * mr : 1;
+    for (index r = p * mr; owned < 0 && r <= last; r += std::max<index>(step, 1))
       add(static_cast<std::int32_t>(component_of(groups[s.row(r)])));
   }
   s.hint_at[s.n_panels] = count;
@@ -160,7 +163,7 @@ template <class T>
 void weigh_block(const Packed<T>& m, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
   m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.reached.data(), s.n_reached.data(),
-                     s.weights.data(), m.lowest.data(), s.log_sums.data(), s.entropies.data(),
+                     s.weights.data(), s.tops.data(), m.lowest.data(), s.log_sums.data(), s.entropies.data(),
                      s.labels.data(), s.sets.data(), s.active.data(), &s.fetch});
 }
 

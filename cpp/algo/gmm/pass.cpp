@@ -194,9 +194,9 @@ class Expectation {
     else
       sorted = sort_shard(groups_, s.shard, s.shard + s.shard_rows, s);
     if (kept) return sum_kept(s, sums);
+    const auto nobody = [](index) { return -1; };
     task_.each_block(s, s.shard_rows, sorted ? s.order.data() : nullptr, [&] {
-      list_hints(
-          groups_, [](index) { return -1; }, s);
+      list_hints(groups_, true, nobody, s);
       score_block<T, Bounds<T>>(m_, true, nullptr, s);
       const index changed = weigh(s, sums);
       if (bounds_ && bounds_->kept()) bounds_->count(s, changed);
@@ -215,7 +215,7 @@ class Expectation {
       const std::int32_t now = bounds_->owner(s, p);
       return now < -1 ? bounds_->marked(now) : now;
     };
-    list_hints(groups_, owner, s);
+    list_hints(groups_, false, owner, s);
     score_block(m_, true, bounds_, s);
   }
 

@@ -193,6 +193,7 @@ COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
       count = list_others<T, bounded>(t, p, top, count);
     }
     if constexpr (bounded) note_bounds(t, p, first, t.turns, count);
+    for (int i = 0; i < NV; ++i) store(t.tops + p * MR<T> + i * width<T>, top[i]);
     list_reached(t, p);
   }
   *t.fetch = fetch;
@@ -252,19 +253,9 @@ void softmax(const SoftmaxTask<T>& task) {
     const index reached = t.n_reached[p], r = p * MR<T>;
     Panel<T> top, sum = {}, cross = {};
     VecInt<T> best[NV] = {}, set[NV] = {};
-    for (int v = 0; v < NV; ++v) top[v] = splat(T(-__builtin_inf()));
-    for (index i = 0; i < reached; ++i) {
-      const T* from = t.logits + list[i] * t.ld + r;
-      const VecInt<T> c = splat(Int<T>(list[i]));
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) {
-        const Vec<T> x = load(from + v * w);
-        best[v] = select_less(top[v], x, c, best[v]);
-        top[v] = higher(top[v], x);
-      }
-    }
+    for (int v = 0; v < NV; ++v) top[v] = load(t.tops + r + v * w);
     index count = 0;
-    for (index i = 0; i < reached; ++i) {
+    for (index i = reached - 1; i >= 0; --i) {  // of equal logits, the lowest component is the last
       const index c = list[i];
       T* to = t.logits + c * t.ld + r;
       const Vec<T> lowest = broadcast(t.lowest + c), near = lowest - splat(T(kMarkMargin));
@@ -284,6 +275,7 @@ void softmax(const SoftmaxTask<T>& task) {
           store(to + v * w, Vec<T>{});
           continue;
         }
+        best[v] = select_less(x[v], Vec<T>{}, best[v], splat(Int<T>(c)));
         const Vec<T> within = higher(x[v], lowest);
         const VecInt<T> counts = (VecInt<T>)(within > lowest);
         const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & counts);
