@@ -57,7 +57,9 @@ struct Scratch {
   Buffer<T> whitened;   // tied: the panels behind the shared triangle
   Buffer<T> squares;    // with bounds: the least of each component, twice
   Buffer<float> found;  // with bounds: those, in order
+  Buffer<float> before;  // with bounds: lines of panels whose rows part
   Buffer<std::int32_t> labels, sets, hints, hint_at, seen, active, turns, order;
+  Buffer<std::int32_t> from, parted;        // with bounds: panels of rows, rows of panels that part
   Buffer<std::int32_t> reached, n_reached;  // of each panel: the components that were not given up
   std::vector<std::int32_t> ids, owners;    // with bounds: panels of the shard, whose they were
   bool known = false;                       // with bounds: is anything known of those?
@@ -167,23 +169,28 @@ void weigh_block(const Packed<T>& m, Scratch<T>& s) {
                      s.labels.data(), s.sets.data(), s.active.data(), &s.fetch});
 }
 
-// Rows [begin, end) by mark, ascending within one: panels of rows alike let most components be
-// given up early, and leave most responsibilities exactly zero. False where all are alike, and
-// stand as they come.
-template <class T>
-bool sort_shard(const Groups& groups, index begin, index end, Scratch<T>& s) {
+// Rows by mark, within one as they come: panels of rows alike let most components be given up early,
+// and leave most responsibilities exactly zero. rows: of `count` places in `group`; null: 0, 1, ...
+inline void sort_rows(const std::uint32_t* group, const std::int32_t* rows, index count,
+                      std::int32_t* out) {
   constexpr int kBits = 11;  // of a mark; more buckets than that are more than rows
   constexpr std::uint32_t kRest = 32 - kBits;
-  const std::uint32_t* group = groups.data() + begin;
-  std::uint32_t differ = 0;
-  for (index i = 0; i < end - begin; ++i) differ |= group[i] ^ group[0];
-  if (differ == 0) return false;
-  if (s.order.size() < end - begin) s.order = Buffer<std::int32_t>(end - begin);
+  const auto row = [&](index i) { return rows ? rows[i] : static_cast<std::int32_t>(i); };
   std::array<std::int32_t, (1 << kBits) + 1> at{};
-  for (index i = 0; i < end - begin; ++i) ++at[(group[i] >> kRest) + 1];
+  for (index i = 0; i < count; ++i) ++at[(group[row(i)] >> kRest) + 1];
   for (std::size_t bucket = 1; bucket < at.size(); ++bucket) at[bucket] += at[bucket - 1];
-  for (index i = 0; i < end - begin; ++i)
-    s.order[at[group[i] >> kRest]++] = static_cast<std::int32_t>(i);
+  for (index i = 0; i < count; ++i) out[at[group[row(i)] >> kRest]++] = row(i);
+}
+
+// The shard's rows so, to s.order. False where all are alike, and stand as they come.
+template <class T>
+bool sort_shard(const Groups& groups, Scratch<T>& s) {
+  const std::uint32_t* group = groups.data() + s.shard;
+  std::uint32_t differ = 0;
+  for (index i = 0; i < s.shard_rows; ++i) differ |= group[i] ^ group[0];
+  if (differ == 0) return false;
+  if (s.order.size() < s.shard_rows) s.order = Buffer<std::int32_t>(s.shard_rows);
+  sort_rows(group, nullptr, s.shard_rows, s.order.data());
   return true;
 }
 

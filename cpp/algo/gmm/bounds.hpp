@@ -43,33 +43,25 @@ class Bounds {
   }
 
   // The shard at hand, before any of its rows is looked at. Lists in s.ids the panels whose owner
-  // must be looked at again. False: panels do not stay together, s.order is how rows stand.
-  bool open(const Groups& groups, Scratch<T>& s) {
+  // must be looked at again. False: too many rows change groups for anything to be kept of them.
+  bool open(Scratch<T>& s) {
     Shard& shard = shard_of(s);
-    const bool together = shard.changed * kFew <= s.shard_rows;
     s.ids.clear();
     s.owners.clear();
-    if (s.order.size() < s.shard_rows) s.order = Buffer<std::int32_t>(s.shard_rows);
-    s.known = shard.together && together;
-    shard.together = together;
-    if (s.known) {
+    s.known = shard.known;
+    if (shard.known) {
       carry(s);
-      return true;
+    } else if (shard.changed * kMost > s.shard_rows * (kMost - 1)) {
+      shard.changed = 0;
+      return false;
     }
-    shard.changed = 0;
-    if (!sort_shard(groups, s.shard, s.shard + s.shard_rows, s))
-      std::iota(s.order.data(), s.order.data() + s.shard_rows, 0);
-    if (!together) return false;
-    const index first = first_panel(s), n = panels(s.shard_rows);
-    std::copy_n(s.order.data(), s.shard_rows, order_.data() + s.shard);
-    std::fill_n(owners_.data() + first, n, -1);
-    std::fill_n(lines_.data() + first * stride_, n * stride_, 0.0F);
-    std::fill_n(sums(s), size_, 0.0);
+    if (s.order.size() < s.shard_rows) s.order = Buffer<std::int32_t>(s.shard_rows);
     return true;
   }
 
   // After those have been looked at: lists all panels whose rows are to be summed.
-  void close(Scratch<T>& s) {
+  void close(const Groups& groups, Scratch<T>& s) {
+    Shard& shard = shard_of(s);
     std::int32_t* owners = owners_.data() + first_panel(s);
     std::vector<char> lost(moved_);
     for (std::size_t i = 0; i < s.ids.size(); ++i) {
@@ -79,13 +71,17 @@ class Bounds {
       if (owner >= 0) owner = marked(owner);
     }
     for (index c = 0; c < k_; ++c)
-      if (lost[static_cast<std::size_t>(c)]) clear(s, c);
+      if (lost[static_cast<std::size_t>(c)] || !shard.known) clear(s, c);
     s.ids.clear();
+    index shared = 0;
     for (index p = 0; p < panels(s.shard_rows); ++p) {
       if (owners[p] >= 0 && lost[static_cast<std::size_t>(owners[p])])
         owners[p] = marked(owners[p]);
       if (owners[p] < 0) s.ids.push_back(static_cast<std::int32_t>(p));
+      shared += owners[p] == -1;
     }
+    if (!shard.known || shard.changed * kFew > shared * kernels_.mr) part(groups, s);
+    shard.known = true;
   }
 
   // The rows of panels in s.ids, to s.order; how many.
@@ -176,12 +172,12 @@ class Bounds {
 
  private:
   struct Shard {
-    bool together = false;
-    index changed;  // rows, since they were last put in order
+    bool known = false;  // do panels stay together?
+    index changed;       // rows, since they were last put in order
   };
   enum Line { kRatio, kStep, kGrow, kFarther, kReach, kOwnReach, kConstants, kLines };
-  static constexpr index kFew =
-      4;  // panels stay together while less than one row in so many changes
+  static constexpr index kFew = 4;   // rows stay in place while less than one in so many changes
+  static constexpr index kMost = 32;  // nothing is kept while all but one row in so many change
   static constexpr double kSlack = 2e-6;  // several roundings of a float
 
   index panels(index rows) const { return (rows + kernels_.mr - 1) / kernels_.mr; }
@@ -223,12 +219,12 @@ class Bounds {
     moved_.resize(static_cast<std::size_t>(k_));
     changes_ = Buffer<float>(kLines * stride_, 0.0F);
     std::fill_n(line(kReach), 2 * stride_, -3e38F);  // what is no component is out of reach
-    order_ = Buffer<std::uint16_t>(rows);
-    lines_ = Buffer<float>(n * stride_);
+    order_ = Buffer<std::uint16_t>(rows, 0);
+    lines_ = Buffer<float>(n * stride_, 0.0F);
     owners_ = Buffer<std::int32_t>(n, -1);
-    worst_ = Buffer<std::int32_t>(n);
-    radii_ = Buffer<float>(n);
-    sums_ = Buffer<double>(plan.shards * size_);
+    worst_ = Buffer<std::int32_t>(n, -1);
+    radii_ = Buffer<float>(n, 0.0F);
+    sums_ = Buffer<double>(plan.shards * size_, 0.0);
     means_ = Buffer<T>(k_ * m.depth);
     centers_ = Buffer<T>(k_ * m.depth);
     factors_ = Buffer<double>(k_ * m.depth);
@@ -268,6 +264,46 @@ class Bounds {
       s.ids.push_back(static_cast<std::int32_t>(p));
       s.owners.push_back(marked(b.owner[p]));
     }
+  }
+
+  // Rows of panels that never had an owner are put in order anew. A new panel's bounds are the
+  // least of those its rows come with.
+  void part(const Groups& groups, Scratch<T>& s) {
+    const index mr = kernels_.mr, first = first_panel(s), rows = s.shard_rows;
+    std::uint16_t* order = order_.data() + s.shard;
+    const std::int32_t* owners = owners_.data() + first;
+    float* lines = lines_.data() + first * stride_;
+    if (s.from.size() < rows) {
+      s.from = Buffer<std::int32_t>(rows);
+      s.parted = Buffer<std::int32_t>(rows);
+      s.before = Buffer<float>(panels(rows) * stride_);
+    }
+    std::copy_n(lines, panels(rows) * stride_, s.before.data());
+    for (index p = 0; p < panels(rows); ++p)
+      for (index i = p * mr; i < std::min(rows, (p + 1) * mr); ++i)
+        s.from[s.known ? order[i] : i] = static_cast<std::int32_t>(owners[p] == -1 ? p : -1);
+    index count = 0;
+    for (index r = 0; r < rows; ++r) {
+      s.order[count] = static_cast<std::int32_t>(r);
+      count += s.from[r] >= 0;
+    }
+    sort_rows(groups.data() + s.shard, s.order.data(), count, s.parted.data());
+    const std::int32_t* next = s.parted.data();
+    for (index p = 0; p < panels(rows); ++p) {
+      if (owners[p] != -1) continue;
+      const index here = std::min(mr, rows - p * mr);
+      std::copy_n(next, here, order + p * mr);
+      float* line = lines + p * stride_;
+      std::int32_t last = -1;
+      for (index r = 0; s.known && r < here; ++r) {
+        if (s.from[next[r]] == last) continue;
+        const float* old = s.before.data() + s.from[next[r]] * stride_;
+        for (index c = 0; c < stride_; ++c) line[c] = last < 0 ? old[c] : std::min(line[c], old[c]);
+        last = s.from[next[r]];
+      }
+      next += here;
+    }
+    shard_of(s).changed = 0;
   }
 
   void clear(const Scratch<T>& s, index c) {

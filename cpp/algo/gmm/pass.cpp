@@ -188,18 +188,15 @@ class Expectation {
       : task_(task), m_(model), groups_(groups), bounds_(bounds) {}
 
   void operator()(Scratch<T>& s, Partial& sums) const {
-    bool kept = bounds_ && bounds_->kept(), sorted = kept;
-    if (kept)
-      kept = bounds_->open(groups_, s);
-    else
-      sorted = sort_shard(groups_, s.shard, s.shard + s.shard_rows, s);
-    if (kept) return sum_kept(s, sums);
+    const bool counted = bounds_ && bounds_->kept();
+    if (counted && bounds_->open(s)) return sum_kept(s, sums);
+    const bool sorted = sort_shard(groups_, s);
     const auto nobody = [](index) { return -1; };
     task_.each_block(s, s.shard_rows, sorted ? s.order.data() : nullptr, [&] {
       list_hints(groups_, true, nobody, s);
       score_block<T, Bounds<T>>(m_, true, nullptr, s);
       const index changed = weigh(s, sums);
-      if (bounds_ && bounds_->kept()) bounds_->count(s, changed);
+      if (counted) bounds_->count(s, changed);
       task_.scatter(s, task_.means, sums);
     });
   }
@@ -223,7 +220,7 @@ class Expectation {
   void sum_kept(Scratch<T>& s, Partial& sums) const {
     task_.each_block(s, bounds_->pick(s), s.order.data(), [&] { look(s); });
     if (threads::stopped()) return;
-    bounds_->close(s);
+    bounds_->close(groups_, s);
     const Settled settled = bounds_->settled(m_, s);
     sums.log_likelihood += settled.log_likelihood;
     if (settled.least < sums.least) sums.least = settled.least, sums.worst = settled.worst;

@@ -268,31 +268,35 @@ void softmax(const SoftmaxTask<T>& task) {
         some |= any_not_greater(near, x[v]);
       }
       fetch_some(fetch, 4);
-      if (some) t.active[count++] = std::int32_t(c);
+      if (!some) {
+        for (int v = 0; v < NV; ++v) store(to + v * w, Vec<T>{});
+        continue;
+      }
+      t.active[count++] = std::int32_t(c);
+      Panel<T> within, e;
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
-        if (!some) {
-          store(to + v * w, Vec<T>{});
-          continue;
-        }
         best[v] = select_less(x[v], Vec<T>{}, best[v], splat(Int<T>(c)));
-        const Vec<T> within = higher(x[v], lowest);
-        const VecInt<T> counts = (VecInt<T>)(within > lowest);
-        const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & counts);
         set[v] ^= (VecInt<T>)(x[v] > near) & mark;
-        sum[v] += e;
-        cross[v] = madd(e, within, cross[v]);
-        store(to + v * w, e);
+        e[v] = within[v] = higher(x[v], lowest);
+      }
+      exps_of<T, NV>(e);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        e[v] = (Vec<T>)((VecInt<T>)e[v] & (VecInt<T>)(within[v] > lowest));
+        sum[v] += e[v];
+        cross[v] = madd(e[v], within[v], cross[v]);
+        store(to + v * w, e[v]);
       }
     }
     fetch_some(fetch, 4);
     Panel<T> share;
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) {
-      const Vec<T> log_sum = log_of<T>(sum[v]);
-      share[v] = load(t.weights + r + v * w) / sum[v];
+      const Vec<T> log_sum = log_of<T>(sum[v]), unit = splat(T(1)) / sum[v];
+      share[v] = load(t.weights + r + v * w) * unit;
       store(t.log_sums + r + v * w, top[v] + log_sum);
-      store(t.entropies + r + v * w, log_sum - cross[v] / sum[v]);
+      store(t.entropies + r + v * w, log_sum - cross[v] * unit);
       store_int32(t.labels + r + v * w, best[v]);
       store_int32(t.sets + r + v * w, set[v]);
     }
