@@ -54,9 +54,9 @@ struct Scratch {
         reached(checked_product(k, plan.rows / isa::kernels<T>().mr)),
         n_reached(plan.rows / isa::kernels<T>().mr) {}
   Buffer<T> panels, z, logits, weights, tops, log_sums, entropies;
-  Buffer<T> whitened;   // tied: the panels behind the shared triangle
-  Buffer<T> squares;    // with bounds: the least of each component, twice
-  Buffer<float> found;  // with bounds: those, in order
+  Buffer<T> whitened;    // tied: the panels behind the shared triangle
+  Buffer<T> squares;     // with bounds: the least of each component, twice
+  Buffer<float> found;   // with bounds: those, in order
   Buffer<float> before;  // with bounds: lines of panels whose rows part
   Buffer<std::int32_t> labels, sets, hints, hint_at, seen, active, turns, order;
   Buffer<std::int32_t> from, parted;        // with bounds: panels of rows, rows of panels that part
@@ -165,12 +165,14 @@ template <class T>
 void weigh_block(const Packed<T>& m, Scratch<T>& s) {
   const index rows = s.n_panels * m.kernels.mr;
   m.kernels.softmax({s.logits.data(), rows, rows, m.k, s.reached.data(), s.n_reached.data(),
-                     s.weights.data(), s.tops.data(), m.lowest.data(), s.log_sums.data(), s.entropies.data(),
-                     s.labels.data(), s.sets.data(), s.active.data(), &s.fetch});
+                     s.weights.data(), s.tops.data(), m.lowest.data(), s.log_sums.data(),
+                     s.entropies.data(), s.labels.data(), s.sets.data(), s.active.data(),
+                     &s.fetch});
 }
 
-// Rows by mark, within one as they come: panels of rows alike let most components be given up early,
-// and leave most responsibilities exactly zero. rows: of `count` places in `group`; null: 0, 1, ...
+// Rows by mark, within one as they come: panels of rows alike let most components be given up
+// early, and leave most responsibilities exactly zero. rows: of `count` places in `group`; null: 0,
+// 1, ...
 inline void sort_rows(const std::uint32_t* group, const std::int32_t* rows, index count,
                       std::int32_t* out) {
   constexpr int kBits = 11;  // of a mark; more buckets than that are more than rows

@@ -176,7 +176,7 @@ class Bounds {
     index changed;       // rows, since they were last put in order
   };
   enum Line { kRatio, kStep, kGrow, kFarther, kReach, kOwnReach, kConstants, kLines };
-  static constexpr index kFew = 4;   // rows stay in place while less than one in so many changes
+  static constexpr index kFew = 4;    // rows stay in place while less than one in so many changes
   static constexpr index kMost = 32;  // nothing is kept while all but one row in so many change
   static constexpr double kSlack = 2e-6;  // several roundings of a float
 

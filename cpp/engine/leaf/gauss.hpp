@@ -171,7 +171,7 @@ COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
     const T* x = t.panels + p * t.depth * MR<T>;
     Panel<T> top;
     [[maybe_unused]] Panel<T> first;
-    for (int i = 0; i < NV; ++i) top[i] = splat(T(sizeof(T) == 4 ? -3e38 : -1e308));
+    for (int i = 0; i < NV; ++i) top[i] = splat(T(-__builtin_inf()));
     index count = list_hints(t, p), done = 0;
     for (bool all = false;; all = true) {
       for (; done < count; ++done) {
