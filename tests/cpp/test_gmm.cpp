@@ -164,10 +164,10 @@ void check_bounds(Covariance type, double pace, double apart) {
     for (index f = 0; f < d; ++f) m.means[c * d + f] = apart * double((c + f) % k);
   const gmm::Values shift(static_cast<std::size_t>(d), 2.0);
   gmm::Groups plain(n, 0), bounded(n, 0);
-  gmm::Bounds<T> bounds;
+  gmm::Kept<T> kept;
   for (index pass = 0; pass < 9; ++pass) {
     const gmm::Sums a = gmm::expect(x.view(), nullptr, shift, m, plain, 2);
-    const gmm::Sums b = gmm::expect(x.view(), nullptr, shift, m, bounded, 2, false, &bounds);
+    const gmm::Sums b = gmm::expect(x.view(), nullptr, shift, m, bounded, 2, false, &kept);
     const double off = sizeof(T) == 4 ? 1e-4 : 1e-11;
     for (index c = 0; c < k; ++c) CHECK(close(a.n[c], b.n[c], off));
     for (index e = 0; e < k * d; ++e) {  // sums of 3000 values of about 1
@@ -185,7 +185,7 @@ void check_bounds(Covariance type, double pace, double apart) {
       m.means[f] += 25 * pace * (m.means[2 * d + f] - m.means[f]);
     for (double& f : m.factors) f *= 1 + pace * small_integer(87 + pass, &f - &m.factors[0], 1);
     gmm::set_constants(m);
-    if (pass == 3 && apart > 1 && pace < 0.01) CHECK(bounds.owned() > 0 || !bounds.kept());
+    if (pass == 3 && apart > 1 && pace < 0.01) CHECK(kept.bounds.owned() > 0 || !kept.bounds.kept());
   }
 }
 

@@ -48,23 +48,24 @@ struct Scratch {
         sets(plan.rows),
         hints(plan.rows + 1),
         hint_at(plan.rows / isa::kernels<T>().mr + 1),
-        seen(k, -1),
         active(checked_product(k, plan.rows / isa::kernels<T>().width + 1) + 1),
         turns(k),
         reached(checked_product(k, plan.rows / isa::kernels<T>().mr)),
-        n_reached(plan.rows / isa::kernels<T>().mr) {}
+        n_reached(plan.rows / isa::kernels<T>().mr),
+        seen(k, -1) {}
   Buffer<T> panels, z, logits, weights, tops, log_sums, entropies;
   Buffer<T> whitened;    // tied: the panels behind the shared triangle
   Buffer<T> squares;     // with bounds: the least of each component, twice
   Buffer<float> found;   // with bounds: those, in order
   Buffer<float> before;  // with bounds: lines of panels whose rows part
-  Buffer<std::int32_t> labels, sets, hints, hint_at, seen, active, turns, order;
+  Buffer<std::int32_t> labels, sets, hints, hint_at, active, turns, order;
   Buffer<std::int32_t> from, parted;        // with bounds: panels of rows, rows of panels that part
   Buffer<std::int32_t> reached, n_reached;  // of each panel: the components that were not given up
   std::vector<std::int32_t> ids, owners;    // with bounds: panels of the shard, whose they were
   bool known = false;                       // with bounds: is anything known of those?
   int thread = 0;
-  std::int32_t panels_seen = 0;
+  Buffer<index> seen;  // of each component: the last panel it was a hint of
+  index panels_seen = 0;
   index shard = 0, shard_rows = 0;  // the shard's first row, and how many
   index first = 0, rows = 0, n_panels = 0;
   index panel = 0;                   // the block at hand: its first panel in ids
@@ -118,7 +119,8 @@ void list_hints(const Groups& groups, bool few, const Owner& owner, Scratch<T>& 
   const index mr = isa::kernels<T>().mr;
   std::int32_t count = 0;
   for (index p = 0; p < s.n_panels; ++p) {
-    const std::int32_t panel = s.panels_seen++, owned = owner(p);
+    const index panel = s.panels_seen++;
+    const std::int32_t owned = owner(p);
     const auto add = [&](std::int32_t c) {  // without a branch, which could not be foreseen
       s.hints[count] = c;
       count += s.seen[c] != panel;

@@ -329,4 +329,12 @@ class Bounds {
   Buffer<double> factors_;     // of the pass before
 };
 
+// What EM keeps from pass to pass.
+template <class T>
+struct Kept {
+  Bounds<T> bounds;
+  std::vector<Scratch<T>> scratch;  // of threads
+  Buffer<double> sums;              // of shards
+};
+
 }  // namespace coterie::gmm

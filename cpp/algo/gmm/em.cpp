@@ -76,9 +76,9 @@ class Em {
   Result fit(double before) {
     set_constants(m_);
     Groups groups(x_.rows, 0);
-    Bounds<T> bounds;
+    Kept<T> kept;
     for (index i = 0; i < options_.max_iter && !result_.converged; ++i) {
-      Sums sums = expect(x_, weights_, shift_, m_, groups, options_.n_threads, within_, &bounds);
+      Sums sums = expect(x_, weights_, shift_, m_, groups, options_.n_threads, within_, &kept);
       if (m_.type == Covariance::tied && !within_ && cancels(sums)) {
         within_ = true;
         sums = expect(x_, weights_, shift_, m_, groups, options_.n_threads, true);

@@ -57,14 +57,14 @@ inline std::uint32_t group_of(index component, std::uint32_t set) {
 }
 
 template <class T>
-class Bounds;  // bounds.hpp
+struct Kept;  // bounds.hpp
 
 // shift: d values amid the data. Responsibilities below pi_c eps / 256 of the largest are taken as
 // zero. within: gather s2 as for full covariances, whatever the model's are.
 // Throws std::invalid_argument where a row has no finite density.
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            Groups& groups, int n_threads, bool within = false, Bounds<T>* bounds = nullptr);
+            Groups& groups, int n_threads, bool within = false, Kept<T>* kept = nullptr);
 
 // The sums for given responsibilities, n x k, or labels (negative: none; null: all zero), about
 // `centers` (k x d).

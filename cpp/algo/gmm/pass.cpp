@@ -129,20 +129,24 @@ struct Task {
 
 // shard(scratch, partial) sums the rows of a shard. means: what they stand for goes to `centers`.
 template <class T, class Shard>
-Sums sum_pass(const Task<T>& task, int n_threads, const Shard& sum_shard) {
+Sums sum_pass(const Task<T>& task, int n_threads, Kept<T>& kept, const Shard& sum_shard) {
   const auto& [x, weights, type, k, shift, means, size, plan, unit] = task;
   const index depth = x.cols;
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
                       (static_cast<double>(size / k) + 16) /
                       static_cast<double>(isa::kernels<T>().width);
   n_threads = threads::worth(work, n_threads);
-  std::vector<Scratch<T>> scratch;
-  for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
-  Buffer<double> memory(checked_product(plan.shards, size), 0.0);
+  while (kept.scratch.size() < static_cast<std::size_t>(n_threads))
+    kept.scratch.emplace_back(plan, k, depth);
+  const index all = checked_product(plan.shards, size);
+  if (kept.sums.size() < all) kept.sums = Buffer<double>(all);
+  double* memory = kept.sums.data();
   std::vector<Partial> partial(static_cast<std::size_t>(plan.shards));
   threads::parallel_blocks(plan.shards, n_threads, [&](index shard, int thread) {
-    Partial p = task.partial(memory.data() + shard * task.size);
-    Scratch<T>& s = scratch[thread];
+    double* at = memory + shard * task.size;
+    std::fill_n(at, task.size, 0.0);
+    Partial p = task.partial(at);
+    Scratch<T>& s = kept.scratch[static_cast<std::size_t>(thread)];
     s.thread = thread;
     s.shard = shard * task.plan.shard_rows;
     s.shard_rows = std::min(task.x.rows - s.shard, task.plan.shard_rows);
@@ -165,9 +169,9 @@ Sums sum_pass(const Task<T>& task, int n_threads, const Shard& sum_shard) {
       refuse("X", "values whose squared distances fit its dtype", "an overflow");
     memory[e] *= unit;
   }
-  sums.n.assign(memory.data(), memory.data() + k);
-  sums.s1.assign(memory.data() + k, memory.data() + k * (depth + 1));
-  const double* s2 = memory.data() + k * (depth + 1);
+  sums.n.assign(memory, memory + k);
+  sums.s1.assign(memory + k, memory + k * (depth + 1));
+  const double* s2 = memory + k * (depth + 1);
   if (type == Covariance::full)
     untile(s2, k, square_stride(depth), isa::kernels<T>().pair_columns, sums.s2);
   else
@@ -265,7 +269,7 @@ class Expectation {
 
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
-            Groups& groups, int n_threads, bool within, Bounds<T>* bounds) {
+            Groups& groups, int n_threads, bool within, Kept<T>* kept) {
   const Packed<T> packed(model, shift, true);
   const bool tied = model.type == Covariance::tied;
   const Task<T> task{x,
@@ -274,8 +278,11 @@ Sums expect(const View<T>& x, const double* weights, const Values& shift, const 
                      model.k,
                      packed.shift.data(),
                      tied ? packed.centers.data() : packed.means.data()};
-  if (bounds) bounds->prepare(packed, x.rows, task.plan, task.size);
-  return sum_pass(task, n_threads, Expectation<T>(task, packed, groups, bounds));
+  Kept<T> once;
+  if (kept == nullptr)
+    return sum_pass(task, n_threads, once, Expectation<T>(task, packed, groups, nullptr));
+  kept->bounds.prepare(packed, x.rows, task.plan, task.size);
+  return sum_pass(task, n_threads, *kept, Expectation<T>(task, packed, groups, &kept->bounds));
 }
 
 template <class T>
@@ -301,7 +308,8 @@ Sums gather(const View<T>& x, const double* weights, const Values& shift, Covari
         s.logits[c * rows + r] = given.responsibilities[(s.first + r) * k + c] * s.weights[r];
     }
   };
-  return sum_pass(task, n_threads, [&](Scratch<T>& s, Partial& sums) {
+  Kept<T> once;
+  return sum_pass(task, n_threads, once, [&](Scratch<T>& s, Partial& sums) {
     task.each_block(s, s.shard_rows, nullptr, [&] {
       weigh(s);
       task.scatter(s, task.means, sums);
@@ -347,7 +355,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
 
 #define COTERIE_INSTANTIATE(T)                                                                 \
   template Sums expect<T>(const View<T>&, const double*, const Values&, const Model&, Groups&, \
-                          int, bool, Bounds<T>*);                                              \
+                          int, bool, Kept<T>*);                                                \
   template Sums gather<T>(const View<T>&, const double*, const Values&, Covariance, index,     \
                           const Given<T>&, const Values&, int);                                \
   template void score<T>(const View<T>&, const Model&, const Scores<T>&, int);
