@@ -119,6 +119,7 @@ struct WeightsTask {
   T* db;          // sum_r d(j, r): an input that is always 1
   // outer: null, or two tasks, of the weights and of b: gradients go there and are not stored.
   const UpdateTask<T>* update;
+  std::int64_t d_room;  // outer: columns of d that may be read, more than `outputs` or as many
 };
 
 // Lines z to lines a = activation(z), or lines of dL/da to dL/dz, in place or not.

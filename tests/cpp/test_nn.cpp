@@ -108,6 +108,7 @@ void gradients() {
           t.add = true;
           t.d = turned.data();
           t.d_ld = wide;
+          t.d_room = wide;
           t.rows = rows;
           leaves<T>().weights_outer(t);
           for (index j = 0; j < outputs; ++j)

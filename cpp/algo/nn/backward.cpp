@@ -40,27 +40,35 @@ void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, const Team& t
 }
 
 template <class T>
-void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, index i0,
-                      index i1, T* dw, T* db, bool add, const UpdateTask<T>* rules) {
+index output_grain(const Op& op, const Tile<T>& tile) {
+  const index block = 4 * kernels<T>().width;
+  return lanes_at_the_end(op, tile) ? op.outputs : block;
+}
+
+template <class T>
+void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, Piece piece,
+                      T* dw, T* db, bool add, const UpdateTask<T>* rules) {
   const Kernels<T>& k = kernels<T>();
   const Op& op = s.op;
+  const auto [i0, i1, j0, j1] = piece;
   const bool dot = lanes_at_the_end(op, tile), last = i1 == op.inputs && db != nullptr;
-  const index from = i0 * op.outputs;
+  const index from = i0 * op.outputs + j0, wide = round_up_to(op.outputs, k.width);
   UpdateTask<T> here[2];
-  if (rules) here[0] = shifted(rules[0], from), here[1] = rules[1];
+  if (rules) here[0] = shifted(rules[0], from), here[1] = shifted(rules[1], j0);
   const WeightsTask<T> t{x + i0 * tile.ld,
                          tile.ld,
                          i1 - i0,
-                         dot ? d : tile.turned_of(s),
-                         dot ? tile.ld : round_up_to(op.outputs, k.width),
-                         op.outputs,
+                         dot ? d + j0 * tile.ld : tile.turned_of(s) + j0,
+                         dot ? tile.ld : wide,
+                         j1 - j0,
                          dot ? tile.lanes : tile.rows,
                          dw + from,
                          op.outputs,
                          add,
                          last ? tile.ones : nullptr,
-                         db,
-                         rules && !dot ? here : nullptr};
+                         db + (last ? j0 : 0),
+                         rules && !dot ? here : nullptr,
+                         wide - j0};
   (dot ? k.weights_dot : k.weights_outer)(t);
   if (!rules || !dot) return;
   here[0].size = (i1 - i0) * op.outputs;
@@ -74,7 +82,7 @@ void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d
                       bool add, const Team& team) {
   turn_gradient(s, tile, d, team);
   team.pieces(s.op.inputs, kInputs, [&](index i0, index i1) {
-    weights_gradient<T>(s, tile, x, d, i0, i1, dw, db, add, nullptr);
+    weights_gradient<T>(s, tile, x, d, {i0, i1, 0, s.op.outputs}, dw, db, add, nullptr);
   });
 }
 
@@ -134,15 +142,16 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
   }
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                  \
-  template UpdateTask<T> shifted(UpdateTask<T>, index);                                         \
-  template void turn_gradient(const Step&, const Tile<T>&, const T*, const Team&);              \
-  template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, index, index, \
-                                 T*, T*, bool, const UpdateTask<T>*);                           \
-  template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, T*, T*, bool, \
-                                 const Team&);                                                  \
-  template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                         \
-  template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool, \
+#define COTERIE_INSTANTIATE(T)                                                                   \
+  template UpdateTask<T> shifted(UpdateTask<T>, index);                                          \
+  template void turn_gradient(const Step&, const Tile<T>&, const T*, const Team&);               \
+  template index output_grain(const Op&, const Tile<T>&);                                        \
+  template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, Piece, T*, T*, \
+                                 bool, const UpdateTask<T>*);                                    \
+  template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, T*, T*, bool,  \
+                                 const Team&);                                                   \
+  template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                          \
+  template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool,  \
                               Tile<T>&, const Team&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)

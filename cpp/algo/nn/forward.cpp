@@ -201,24 +201,35 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
   }
 }
 
+namespace {
+
 template <class T>
-Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
-               bool with_gradient, Tile<T>& tile, const Team& team) {
-  const Data<T>& data = *batch.data;
-  const auto weight = [&](index r) {
-    return data.weights ? data.weights[row_of(batch, begin + r)] : 1.0;
-  };
+double weight_of(const Batch<T>& batch, index r) {
+  return batch.data->weights ? batch.data->weights[row_of(batch, r)] : 1.0;
+}
+
+// Lines of probabilities that only metrics want.
+template <class T>
+T* probabilities(const Plan& plan, const Objective& objective, const Tile<T>& tile) {
+  const bool wanted = plan.fused != Activation::linear && !objective.metrics.empty();
+  return wanted ? tile.line(plan.at_p) : nullptr;
+}
+
+}  // namespace
+
+template <class T>
+void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+                 bool with_gradient, Tile<T>& tile, const Team& team) {
   const double factor = objective.scale / batch.divisor;
-  if (data.weights)
-    for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight(r) * factor);
+  if (batch.data->weights)
+    for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight_of(batch, begin + r) * factor);
   else
     std::fill_n(tile.scale, tile.rows, T(factor));
   std::fill(tile.scale + tile.rows, tile.scale + tile.lanes, T(0));
   const T* p = tile.line(plan.steps.back().out);
   const T* y = tile.y;
   T* g = with_gradient ? tile.line(plan.steps.back().gradient) : nullptr;
-  T* outputs = plan.fused != Activation::linear && !objective.metrics.empty() ? tile.line(plan.at_p)
-                                                                              : nullptr;
+  T* outputs = probabilities(plan, objective, tile);
   const double smooth = objective.label_smoothing;
   const index classes =
       plan.loss == Loss::binary || plan.loss == Loss::binary_logits ? 2 : plan.outputs;
@@ -228,11 +239,19 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
                        g ? g + r0 : nullptr, tile.ld, outputs ? outputs + r0 : nullptr, tile.ld,
                        tile.values + r0});
   });
+}
+
+template <class T>
+Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+               Tile<T>& tile) {
+  const T* outputs = probabilities(plan, objective, tile);
+  if (outputs == nullptr) outputs = tile.line(plan.steps.back().out);
   Sums sums;
-  for (index r = 0; r < tile.rows; ++r) sums.loss += weight(r) * double(tile.values[r]);
+  for (index r = 0; r < tile.rows; ++r)
+    sums.loss += weight_of(batch, begin + r) * double(tile.values[r]);
   for (std::size_t k = 0; k < objective.metrics.size(); ++k) {
-    kernels<T>().metric({objective.metrics[k], tile.lanes, plan.outputs, outputs ? outputs : p,
-                         tile.ld, y, tile.ld, tile.values});
+    kernels<T>().metric({objective.metrics[k], tile.lanes, plan.outputs, outputs, tile.ld, tile.y,
+                         tile.ld, tile.values});
     for (index r = 0; r < tile.rows; ++r) sums.metrics[k] += double(tile.values[r]);
   }
   for (const Step& s : plan.steps)
@@ -240,18 +259,19 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
   return sums;
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                   \
-  template struct Tile<T>;                                                                       \
-  template struct OwnTile<T>;                                                                    \
-  template index line_stride<T>(index);                                                          \
-  template void product(const DenseTask<T>&, const Team&);                                       \
-  template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,  \
-                            const Team&);                                                        \
-  template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);           \
-  template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,   \
-                             const Team&);                                                       \
-  template Sums loss_tile(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
-                          const Team&);
+#define COTERIE_INSTANTIATE(T)                                                                     \
+  template struct Tile<T>;                                                                         \
+  template struct OwnTile<T>;                                                                      \
+  template index line_stride<T>(index);                                                            \
+  template void product(const DenseTask<T>&, const Team&);                                         \
+  template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,    \
+                            const Team&);                                                          \
+  template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);             \
+  template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,     \
+                             const Team&);                                                         \
+  template void loss_values(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
+                            const Team&);                                                          \
+  template Sums loss_sums(const Plan&, const Objective&, const Batch<T>&, index, Tile<T>&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 

@@ -74,10 +74,14 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
 template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team);
-// with_gradient: dL/d(output) into the tile's first gradient.
+// Of every row. with_gradient: dL/d(output) into the tile's first gradient.
 template <class T>
-Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
-               bool with_gradient, Tile<T>& tile, const Team& team);
+void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+                 bool with_gradient, Tile<T>& tile, const Team& team);
+// Over the rows, with metrics, for which the values of the losses make way.
+template <class T>
+Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+               Tile<T>& tile);
 // dL/d(theta) of the tile into `gradient`, shaped like theta, or added to it; of a tile that keeps
 // the gradients of all steps those of weights come later, by weights_gradient.
 template <class T>
@@ -87,17 +91,23 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
 // ---- the parts
 
 constexpr index kInputs = 24;  // a multiple of most blocks of inputs (engine/leaf/dense.hpp)
+struct Piece {
+  index i0, i1, j0, j1;  // inputs and outputs of a dense step
+};
 
 template <class T>
 void product(const DenseTask<T>& task, const Team& team);
 // D to rows, where weights_gradient wants it so.
 template <class T>
 void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, const Team& team);
-// Lines [i0, i1) of dW = X^T D, with the last of them db unless it is null; add: to what they hold.
+// A piece of dW = X^T D, with the last inputs db unless it is null; add: to what they hold.
 // rules: null, or the updates of W and b, which are then made at once.
 template <class T>
-void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, index i0,
-                      index i1, T* dw, T* db, bool add, const UpdateTask<T>* rules);
+void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, Piece piece,
+                      T* dw, T* db, bool add, const UpdateTask<T>* rules);
+// How outputs of a step may be cut, in multiples of these.
+template <class T>
+index output_grain(const Op& op, const Tile<T>& tile);
 // All of it.
 template <class T>
 void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,

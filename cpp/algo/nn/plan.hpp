@@ -87,7 +87,7 @@ struct Plan {
   index at_p;  // lines of probabilities
 
  private:
-  void place_gradients();
+  void place_gradients(bool over);  // over: the outputs
 };
 
 // Neighbours with the same penalties as one.

@@ -249,7 +249,7 @@ COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, index j) {
   const index inputs = all_inputs(t);
   // A last block reaches into the padding where that takes fewer blocks.
   for (; t.outputs - j > (V > 1 ? (V / 2) * width<T> : 0); j += V * width<T>) {
-    if (V > 1 && t.d_ld - j < V * width<T>) break;
+    if (V > 1 && t.d_room - j < V * width<T>) break;
     for (index i = 0; i < inputs;) {
       const index n = at_most(int(block_size(inputs - i, most_inputs<V>)), most_inputs<V>);
       outer_inputs<T, most_inputs<V>, V>(t, i, n, j);

@@ -42,16 +42,20 @@ void reduce(const nn::UpdateTask<T>& t, T* out) {
   }
 }
 
-// f(i, count, g, w) returns the new w.
-template <class T, class F>
-COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const F& f) {
+// f(i, count, g, w) returns the new w. Plain: the gradient is the only part, as it is.
+template <class T, bool plain, class F>
+COTERIE_INLINE void over_values(const nn::UpdateTask<T>& t, const F& f) {
   const Vec<T> keep = splat(t.keep), scale = splat(t.scale);
   const bool l1 = t.l1 != 0, l2 = t.l2 != 0;
   const auto vector = [&](index at, index part, index count) __attribute__((always_inline)) {
     const Vec<T> w = load_first(t.w + at, count);
-    Vec<T> g = summed<T>(t, part, count, w, l1, l2);
-    g = lower(splat(t.clip), higher(splat(-t.clip), g)) * scale;
-    store_first<T>(t.w + at, count, f(at, count, g, w * keep));
+    if constexpr (plain) {
+      store_first<T>(t.w + at, count, f(at, count, load_first(t.parts + part, count), w));
+    } else {
+      Vec<T> g = summed<T>(t, part, count, w, l1, l2);
+      g = lower(splat(t.clip), higher(splat(-t.clip), g)) * scale;
+      store_first<T>(t.w + at, count, f(at, count, g, w * keep));
+    }
   };
   for (index k = 0; k < t.rows; ++k) {
     const index at = k * t.ld, part = k * t.part_ld;
@@ -59,6 +63,13 @@ COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const F& f) {
     for (; i + width<T> <= t.size; i += width<T>) vector(at + i, part + i, width<T>);
     if (i < t.size) vector(at + i, part + i, t.size - i);
   }
+}
+
+template <class T, class F>
+COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const F& f) {
+  const bool plain = t.n_parts == 1 && t.l1 == 0 && t.l2 == 0 && t.scale == 1 && t.keep == 1 &&
+                     t.clip == T(__builtin_inff());
+  plain ? over_values<T, true>(t, f) : over_values<T, false>(t, f);
 }
 
 template <class T>
@@ -107,11 +118,11 @@ template <class T>
     case Rule::adam:
       return each<T>(
           t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V m = normal_or_zero<T>(b1 * load_first(t.slot0 + i, n) + c1 * g);
-            const V s = higher(least, b2 * load_first(t.slot1 + i, n) + c2 * g * g);
+            const V m = normal_or_zero<T>(madd(b1, load_first(t.slot0 + i, n), c1 * g));
+            const V s = higher(least, madd(b2, load_first(t.slot1 + i, n), c2 * g * g));
             store_first<T>(t.slot0 + i, n, m);
             store_first<T>(t.slot1 + i, n, s);
-            return w - rate * m / (near_root<T>(s) + epsilon);
+            return w - near_quotient<T>(rate * m, near_root<T>(s) + epsilon);
           });
   }
 }

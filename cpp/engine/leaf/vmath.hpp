@@ -267,4 +267,16 @@ COTERIE_INLINE Vec<T> near_root(Vec<T> v) {
   return root<T>(v);
 }
 
+// a / b within two ulp, b normal and its reciprocal, too.
+template <class T>
+COTERIE_INLINE Vec<T> near_quotient(Vec<T> a, Vec<T> b) {
+#ifdef COTERIE_NEAR_ROOTS
+  if constexpr (sizeof(T) == 4) {
+    const Vec<T> y = reciprocals(b), first = a * y;
+    return madd(madd(-b, y, splat(T(1))), first, first);
+  }
+#endif
+  return a / b;
+}
+
 }  // namespace coterie::COTERIE_ISA
