@@ -32,7 +32,7 @@ UpdateTask<T> shifted(UpdateTask<T> task, index by) {
 template <class T>
 void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, const Team& team) {
   if (lanes_at_the_end(s.op, tile)) return;
-  const index w = kernels<T>().width, wide = round_up_to(s.op.outputs, w);
+  const index w = kernels<T>().width, wide = turned_stride<T>(s.op.outputs);
   team.pieces(tile.rows, 4 * w, [&](index r0, index r1) {
     kernels<T>().turn({d + r0, tile.ld, nullptr, s.op.outputs, r1 - r0,
                        tile.turned_of(s) + r0 * wide, wide, wide});
@@ -52,7 +52,7 @@ void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d
   const Op& op = s.op;
   const auto [i0, i1, j0, j1] = piece;
   const bool dot = lanes_at_the_end(op, tile), last = i1 == op.inputs && db != nullptr;
-  const index from = i0 * op.outputs + j0, wide = round_up_to(op.outputs, k.width);
+  const index from = i0 * op.outputs + j0, wide = turned_stride<T>(op.outputs);
   UpdateTask<T> here[2];
   if (rules) here[0] = shifted(rules[0], from), here[1] = shifted(rules[1], j0);
   const WeightsTask<T> t{x + i0 * tile.ld,

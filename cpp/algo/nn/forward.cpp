@@ -32,7 +32,7 @@ OwnTile<T>::OwnTile(const Plan& plan, index chunk, bool keep) {
   random = Buffer<std::uint64_t>(n, 0);
   this->keys = random.data();
   if (!plan.training) return;
-  const index columns = keep ? plan.turned : round_up_to(plan.widest, w);
+  const index columns = keep ? plan.turned : turned_stride<T>(plan.widest);
   gradients = Buffer<T>(checked_product(n, columns), T(0));
   this->turned = gradients.data();
   moments = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));

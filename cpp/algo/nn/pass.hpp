@@ -5,6 +5,17 @@
 
 namespace coterie::nn {
 
+// Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
+// crowd a few sets of the cache.
+template <class T>
+index line_stride(index lanes);
+// The same between rows of gradients.
+template <class T>
+index turned_stride(index outputs) {
+  const index w = kernels<T>().width;
+  return ((outputs + w - 1) / w | 1) * w;
+}
+
 // One chunk, or lanes of it. A line holds one feature's values of all its rows.
 template <class T>
 struct Tile {
@@ -12,7 +23,7 @@ struct Tile {
   // The gradient of a step as rows.
   T* turned_of(const Step& step) const {
     const index before = keeps ? room * step.turned : 0;
-    return turned + before + first * round_up_to(step.op.outputs, kernels<T>().width);
+    return turned + before + first * turned_stride<T>(step.op.outputs);
   }
   Tile lanes_of(index begin, index end) const;
   index inputs, ld, room, first = 0, rows = 0, lanes = 0;
@@ -31,10 +42,6 @@ struct OwnTile : Tile<T> {
   Buffer<T> lines, own, vectors, gradients, moments;
   Buffer<std::uint64_t> random;
 };
-// Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
-// crowd a few sets of the cache.
-template <class T>
-index line_stride(index lanes);
 
 // The parameters and the moving statistics.
 template <class T>

@@ -153,7 +153,7 @@ void Plan::place_gradients(bool over) {
     if (s.gradient == lines) lines += s.op.outputs;
     if (!dense || !s.op.trainable) continue;
     s.turned = turned;
-    turned += round_up_to(s.op.outputs, most_lanes);
+    turned += round_up_to(s.op.outputs, most_lanes) + most_lanes;
   }
 }
 

@@ -172,7 +172,7 @@ void Stepper<T>::run_layers(const Batch<T>& batch, const Cut& cut) {
 // the first to leave the cache.
 template <class T>
 void Stepper<T>::cut_weights() {
-  constexpr index size = 512;  // vectors of weights, or somewhat more
+  constexpr index size = 256;  // vectors of weights, or somewhat more
   const index w = kernels<T>().width;
   for (index i = static_cast<index>(plan_.steps.size()) - 1; i >= 0; --i) {
     const Op& op = plan_.steps[i].op;

@@ -177,22 +177,12 @@ COTERIE_INLINE void fetch_block(const nn::WeightsTask<T>& t, index i, index j, i
 
 // The updates of an n x m block from its gradients.
 template <class T>
-[[gnu::noinline]] void update_block(const nn::WeightsTask<T>& t, index i, index j, index n, index m,
-                                    const T* sums) {
+COTERIE_INLINE void update_block(const nn::WeightsTask<T>& t, index i, index j, index n, index m,
+                                 const T* sums) {
   const index weights = t.inputs - i < n ? t.inputs - i : n;
-  for (int bias = 0; bias < 2; ++bias) {
-    nn::UpdateTask<T> u = t.update[bias];
-    u.rows = bias ? n - weights : weights;
-    if (u.rows == 0) continue;
-    const index from = bias ? j : i * t.dw_ld + j;
-    u.w += from;
-    if (u.slot0) u.slot0 += from;
-    if (u.slot1) u.slot1 += from;
-    u.parts = bias ? sums + weights * m : sums;
-    u.size = t.outputs - j < m ? t.outputs - j : m;
-    u.ld = t.dw_ld, u.part_ld = m;
-    update<T>(u);
-  }
+  const index size = t.outputs - j < m ? t.outputs - j : m;
+  if (weights > 0) update_span<T>(t.update[0], {i * t.dw_ld + j, sums, weights, size, t.dw_ld, m});
+  if (weights < n) update_span<T>(t.update[1], {j, sums + weights * m, 1, size, 0, m});
 }
 
 template <class T, int N, int V>

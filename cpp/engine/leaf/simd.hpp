@@ -266,10 +266,6 @@ COTERIE_INLINE Vec<double> square_roots(Vec<double> v) {
 COTERIE_INLINE Vec<float> reciprocal_roots(Vec<float> v) {
   return (Vec<float>)_mm512_rsqrt14_ps((__m512)v);
 }
-// 1 / v, as near.
-COTERIE_INLINE Vec<float> reciprocals(Vec<float> v) {
-  return (Vec<float>)_mm512_rcp14_ps((__m512)v);
-}
 #endif
 // Of as many floats as there are lanes of double.
 typedef float FloatPart __attribute__((vector_size(width<double> * 4)));
