@@ -62,19 +62,26 @@ template <class T>
 void product(const DenseTask<T>& t, const Team& team) {
   constexpr index grain =
       12;  // columns: a multiple of most blocks of columns (engine/leaf/dense.hpp)
+  constexpr index least = 1 << 19;  // multiplications worth giving away
   const index w = kernels<T>().width;
-  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads) {
-    team.pieces(t.columns, grain, [&](index j0, index j1) {
-      DenseTask<T> piece = t;
-      piece.w += t.turned ? j0 * t.w_ld : j0;
-      if (t.bias) piece.bias += j0;
-      piece.out += j0 * t.out_ld;
-      if (t.outputs) piece.outputs += j0 * t.outputs_ld;
-      piece.columns = j1 - j0;
-      kernels<T>().dense(piece);
-    });
+  const auto columns = [&](index j0, index j1) {
+    DenseTask<T> piece = t;
+    piece.w += t.turned ? j0 * t.w_ld : j0;
+    if (t.bias) piece.bias += j0;
+    piece.out += j0 * t.out_ld;
+    if (t.outputs) piece.outputs += j0 * t.outputs_ld;
+    piece.columns = j1 - j0;
+    kernels<T>().dense(piece);
+  };
+  if (team.helping) {
+    const index size = round_up_to(std::max<index>(1, least / (t.depth * t.lanes)), grain);
+    if (t.columns <= size) return columns(0, t.columns);
+    team.helping->pieces(team.share, (t.columns + size - 1) / size,
+                         [&](index k) { columns(k * size, std::min(t.columns, (k + 1) * size)); });
     return;
   }
+  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads)
+    return team.pieces(t.columns, grain, columns);
   team.pieces(t.lanes, 4 * w, [&](index r0, index r1) {
     DenseTask<T> piece = t;
     piece.x += r0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../../base/buffer.hpp"
+#include "../../base/helping.hpp"
 #include "../../base/threads.hpp"
 #include "../../engine/isa.hpp"
 #include "nn.hpp"
@@ -31,6 +32,8 @@ inline bool needs_inputs(Activation a) {
 // of about the same size.
 struct Team {
   int n_threads = 1;
+  threads::Helping* helping = nullptr;  // where this is one of the shares of a tile
+  int share = 0;
   template <class F>
   void pieces(index count, index grain, const F& f) const {
     if (n_threads <= 1 || count <= grain) return f(index(0), count);

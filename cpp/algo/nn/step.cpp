@@ -66,6 +66,7 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
       most_(cut_of<T>(plan_, batch_rows)),
       team_{most_.layers ? n_threads_ : 1},
+      helping_(n_threads_),
       weights_{theta, state} {
   const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
   // A smaller batch may be cut into larger chunks, never larger than it is.
@@ -157,10 +158,10 @@ void Stepper<T>::run_layers(const Batch<T>& batch, const Cut& cut) {
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
     const bool load = place(batch, k, rows, tile);
     const index vectors = tile.lanes / w, n = n_threads_;
-    if (plan_.apart && vectors >= 2 * n)
+    if (n > 1 && plan_.apart && vectors >= 2 * n)
       threads::parallel_shares(n_threads_, [&](index b, int) {
         Tile<T> part = tile.lanes_of(b * vectors / n * w, (b + 1) * vectors / n * w);
-        pass_lanes(batch, begin, load, part, Team{});
+        helping_.share([&] { pass_lanes(batch, begin, load, part, Team{1, &helping_, int(b)}); });
       });
     else
       pass_lanes(batch, begin, load, tile, team_);

@@ -46,7 +46,8 @@ class Stepper {
   index size_, stride_;  // of theta; of one partial gradient
   int n_threads_;        // worth having for a full batch
   Cut most_;
-  Team team_;  // within a tile and in the update
+  Team team_;                 // within a tile and in the update
+  threads::Helping helping_;  // among the shares of a tile
   Weights<T> weights_;
   std::vector<std::unique_ptr<OwnTile<T>>> tiles_;  // one a thread
   std::vector<Penalised> merged_;
