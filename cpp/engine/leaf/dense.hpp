@@ -162,17 +162,17 @@ COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
   for (index r = 0; r < count; ++r) out[r] = add ? line[r] + out[r] : line[r];
 }
 
-// Brings what update_block will want while the products are formed.
+// Brings what update_block will want of row i while the products are formed.
 template <class T>
-COTERIE_INLINE void fetch_block(const nn::WeightsTask<T>& t, index i, index j, int n, int v) {
+COTERIE_INLINE void fetch_row(const nn::WeightsTask<T>& t, index i, index j, int v) {
   constexpr index line = 64 / index(sizeof(T));
   const nn::UpdateTask<T>& u = t.update[0];
-  for (index k = i; k < i + n && k < t.inputs; ++k)
-    for (index at = k * t.dw_ld + j; at < k * t.dw_ld + j + v * width<T>; at += line) {
-      __builtin_prefetch(u.w + at, 1);
-      if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
-      if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
-    }
+  if (i >= t.inputs) return;
+  for (index at = i * t.dw_ld + j; at < i * t.dw_ld + j + v * width<T>; at += line) {
+    __builtin_prefetch(u.w + at, 1);
+    if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
+    if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
+  }
 }
 
 // The updates of an n x m block from its gradients.
@@ -188,21 +188,26 @@ COTERIE_INLINE void update_block(const nn::WeightsTask<T>& t, index i, index j, 
 template <class T, int N, int V>
 [[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
   constexpr index m = V * width<T>;
-  if (t.update) fetch_block<T>(t, i, j, N, V);
   Vec<T> acc[N][V] = {};
   const T* x[N];
   for (int n = 0; n < N; ++n) x[n] = input_line(t, i + n);
   const T* d = t.d + j;
+  index r = 0;
 #pragma GCC unroll 1
-  for (index r = 0; r < t.rows; ++r, d += t.d_ld) {
-    Vec<T> dv[V];
+  for (int part = 0; part < N; ++part) {  // memory is asked for a little at a time
+    if (t.update) fetch_row<T>(t, i + part, j, V);
+    const index end = (part + 1) * t.rows / N;
+#pragma GCC unroll 1
+    for (; r < end; ++r, d += t.d_ld) {
+      Vec<T> dv[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) dv[v] = load(d + v * width<T>);
+      for (int v = 0; v < V; ++v) dv[v] = load(d + v * width<T>);
 #pragma GCC unroll 16
-    for (int n = 0; n < N; ++n) {
-      const Vec<T> xv = broadcast(x[n] + r);
+      for (int n = 0; n < N; ++n) {
+        const Vec<T> xv = broadcast(x[n] + r);
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
+        for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
+      }
     }
   }
   T sums[N * m];
