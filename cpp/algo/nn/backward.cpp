@@ -30,12 +30,14 @@ UpdateTask<T> shifted(UpdateTask<T> task, index by) {
 }
 
 template <class T>
-void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, const Team& team) {
+void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, index j0, index j1,
+                   const Team& team) {
   if (lanes_at_the_end(s.op, tile)) return;
   const index w = kernels<T>().width, wide = turned_stride<T>(s.op.outputs);
   team.pieces(tile.rows, 4 * w, [&](index r0, index r1) {
-    kernels<T>().turn({d + r0, tile.ld, nullptr, s.op.outputs, r1 - r0,
-                       tile.turned_of(s) + r0 * wide, wide, wide});
+    kernels<T>().turn({d + j0 * tile.ld + r0, tile.ld, nullptr, j1 - j0, r1 - r0,
+                       tile.turned_of(s) + r0 * wide + j0, wide,
+                       j1 == s.op.outputs ? wide - j0 : j1 - j0});
   });
 }
 
@@ -80,7 +82,7 @@ void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d
 template <class T>
 void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,
                       bool add, const Team& team) {
-  turn_gradient(s, tile, d, team);
+  turn_gradient(s, tile, d, 0, s.op.outputs, team);
   team.pieces(s.op.inputs, kInputs, [&](index i0, index i1) {
     weights_gradient<T>(s, tile, x, d, {i0, i1, 0, s.op.outputs}, dw, db, add, nullptr);
   });
@@ -104,13 +106,62 @@ bool derives_in_product(const Step& below) {
          below.op.activity_l2 == 0;
 }
 
+// dL/da of what is below dense step i; its derivative is formed at once where that may be.
+template <class T>
+DenseTask<T> backward_task(const Plan& plan, const Weights<T>& weights, const Tile<T>& tile,
+                           index i) {
+  const Step &s = plan.steps[i], &below = plan.steps[i - 1];
+  const bool derived = derives_in_product(below);
+  return {tile.line(s.gradient),
+          tile.ld,
+          tile.lanes,
+          s.op.outputs,
+          s.op.inputs,
+          weights.theta + s.op.weights,
+          s.op.outputs,
+          true,
+          nullptr,
+          tile.line(below.gradient),
+          tile.ld,
+          derived ? below.op.activation : Activation::linear,
+          T(below.op.alpha),
+          derived ? tile.line(below.z >= 0 ? below.z : below.out) : nullptr,
+          tile.ld};
+}
+
 }  // namespace
+
+template <class T>
+void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>& weights,
+                 Tile<T>& tile, const Team& team) {
+  constexpr index columns = 208;  // of which weights and lines take half of an L2 cache of 512 KB
+  const index last = static_cast<index>(plan.steps.size()) - 1;
+  const Step& s = plan.steps[last];
+  const Op& op = s.op;
+  const DenseTask<T> back = backward_task(plan, weights, tile, last);
+  for (index j0 = 0; j0 < op.outputs; j0 += columns) {
+    const index j1 = std::min(op.outputs, j0 + columns);
+    answer_interrupt(plan, tile.rows);
+    product<T>({tile.line(plan.steps[last - 1].out), tile.ld, tile.lanes, op.inputs, j1 - j0,
+                weights.theta + op.weights + j0, op.outputs, false,
+                op.bias >= 0 ? weights.theta + op.bias + j0 : nullptr, tile.line(s.out + j0),
+                tile.ld, Activation::linear, T(op.alpha), nullptr, 0},
+               team);
+    loss_columns(plan, objective, true, j0, j1, tile, team);
+    if (op.trainable) turn_gradient(s, tile, tile.line(s.gradient), j0, j1, team);
+    DenseTask<T> some = back;
+    some.from = j0, some.to = j1;
+    product(some, team);
+  }
+}
 
 template <class T>
 void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                    T* gradient, bool add, Tile<T>& tile, const Team& team) {
-  bool derived = false;
-  for (index i = static_cast<index>(plan.steps.size()) - 1; i >= plan.lowest; --i) {
+  index i = static_cast<index>(plan.steps.size()) - 1;
+  bool derived = plan.streams && derives_in_product(plan.steps[i - 1]);
+  if (plan.streams) --i;
+  for (; i >= plan.lowest; --i) {
     const Step& s = plan.steps[i];
     answer_interrupt(plan, tile.rows);
     const T* in = tile.line(i > 0 ? plan.steps[i - 1].out : 0);
@@ -125,26 +176,22 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
       norm_backward(plan, s, weights, tile, in, g, tile.stats + 2 * i * plan.widest, gradient, add);
     if (s.op.kind != Kind::dense) continue;
     if (s.op.trainable && tile.keeps)
-      turn_gradient(s, tile, g, team);
+      turn_gradient(s, tile, g, 0, s.op.outputs, team);
     else if (s.op.trainable)
       weights_gradient(s, tile, in, g, gradient + s.op.weights,
                        s.op.bias >= 0 ? gradient + s.op.bias : nullptr, add, team);
     if (i == plan.lowest) break;
     answer_interrupt(plan, tile.rows);
-    const Step& below = plan.steps[i - 1];
-    derived = derives_in_product(below);
-    const T* from = tile.line(below.z >= 0 ? below.z : below.out);
-    product<T>({g, tile.ld, tile.lanes, s.op.outputs, s.op.inputs, weights.theta + s.op.weights,
-                s.op.outputs, true, nullptr, tile.line(below.gradient), tile.ld,
-                derived ? below.op.activation : Activation::linear, T(below.op.alpha),
-                derived ? from : nullptr, tile.ld},
-               team);
+    derived = derives_in_product(plan.steps[i - 1]);
+    product(backward_task(plan, weights, tile, i), team);
   }
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                   \
   template UpdateTask<T> shifted(UpdateTask<T>, index);                                          \
-  template void turn_gradient(const Step&, const Tile<T>&, const T*, const Team&);               \
+  template void turn_gradient(const Step&, const Tile<T>&, const T*, index, index, const Team&); \
+  template void stream_tile(const Plan&, const Objective&, const Weights<T>&, Tile<T>&,          \
+                            const Team&);                                                        \
   template index output_grain(const Op&, const Tile<T>&);                                        \
   template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, Piece, T*, T*, \
                                  bool, const UpdateTask<T>*);                                    \

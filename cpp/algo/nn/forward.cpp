@@ -74,7 +74,8 @@ void product(const DenseTask<T>& t, const Team& team) {
     kernels<T>().dense(piece);
   };
   if (team.helping) {
-    const index size = round_up_to(std::max<index>(1, least / (t.depth * t.lanes)), grain);
+    const index depth = t.to < 0 ? t.depth : t.to - t.from;
+    const index size = round_up_to(std::max<index>(1, least / (depth * t.lanes)), grain);
     if (t.columns <= size) return columns(0, t.columns);
     team.helping->pieces(team.share, (t.columns + size - 1) / size,
                          [&](index k) { columns(k * size, std::min(t.columns, (k + 1) * size)); });
@@ -180,7 +181,8 @@ template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team) {
   const T* in = tile.line(0);
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+  const std::size_t n = plan.steps.size() - (plan.streams ? 1 : 0);
+  for (std::size_t i = 0; i < n; ++i) {
     const Step& s = plan.steps[i];
     T* out = tile.line(s.out);
     answer_interrupt(plan, tile.rows);
@@ -233,6 +235,12 @@ void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& b
   else
     std::fill_n(tile.scale, tile.rows, T(factor));
   std::fill(tile.scale + tile.rows, tile.scale + tile.lanes, T(0));
+  if (!plan.streams) loss_columns(plan, objective, with_gradient, 0, -1, tile, team);
+}
+
+template <class T>
+void loss_columns(const Plan& plan, const Objective& objective, bool with_gradient, index j0,
+                  index j1, Tile<T>& tile, const Team& team) {
   const T* p = tile.line(plan.steps.back().out);
   const T* y = tile.y;
   T* g = with_gradient ? tile.line(plan.steps.back().gradient) : nullptr;
@@ -244,7 +252,7 @@ void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& b
     kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth), T(smooth / double(classes)),
                        r1 - r0, plan.outputs, p + r0, tile.ld, y + r0, tile.ld, tile.scale + r0,
                        g ? g + r0 : nullptr, tile.ld, outputs ? outputs + r0 : nullptr, tile.ld,
-                       tile.values + r0});
+                       tile.values + r0, j0, j1});
   });
 }
 
@@ -275,6 +283,8 @@ Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& bat
                             const Team&);                                                          \
   template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);             \
   template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,     \
+                             const Team&);                                                         \
+  template void loss_columns(const Plan&, const Objective&, bool, index, index, Tile<T>&,          \
                              const Team&);                                                         \
   template void loss_values(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
                             const Team&);                                                          \

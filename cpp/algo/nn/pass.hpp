@@ -81,6 +81,16 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
 template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team);
+// Of these columns of the output.
+template <class T>
+void loss_columns(const Plan& plan, const Objective& objective, bool with_gradient, index j0,
+                  index j1, Tile<T>& tile, const Team& team);
+// Of a plan that streams: the last step forward, the loss, and the step's way back, some columns at
+// a time, so that weights and gradients are still in the cache when they are wanted again. The sums
+// are what they would be one after the other. Between loss_values and loss_sums.
+template <class T>
+void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>& weights,
+                 Tile<T>& tile, const Team& team);
 // Of every row. with_gradient: dL/d(output) into the tile's first gradient.
 template <class T>
 void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
@@ -104,9 +114,10 @@ struct Piece {
 
 template <class T>
 void product(const DenseTask<T>& task, const Team& team);
-// D to rows, where weights_gradient wants it so.
+// Columns [j0, j1) of D to rows, where weights_gradient wants it so.
 template <class T>
-void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, const Team& team);
+void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, index j0, index j1,
+                   const Team& team);
 // A piece of dW = X^T D, with the last inputs db unless it is null; add: to what they hold.
 // rules: null, or the updates of W and b, which are then made at once.
 template <class T>

@@ -140,6 +140,8 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
                     last.op.activation == Activation::linear && last.op.activity_l1 == 0 &&
                     last.op.activity_l2 == 0;
   if (train) place_gradients(over);
+  const bool squared = loss == Loss::mse || loss == Loss::half_squared;
+  streams = train && over && squared && lowest + 1 < static_cast<index>(steps.size());
 }
 
 void Plan::place_gradients(bool over) {

@@ -79,6 +79,7 @@ struct Plan {
   Activation fused = Activation::linear;  // what the loss does in place of the last step
   bool training = false, whole_batch = false, penalties = false;
   bool apart = true;               // rows never meet before the gradients of parameters
+  bool streams = false;            // the last step goes forward and backward by columns
   index inputs, outputs, targets;  // lines of x, of the output, of y
   index lowest = 0;                // the first step with parameters to train
   index lines = 0;                 // of a tile

@@ -68,6 +68,7 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       team_{most_.layers ? n_threads_ : 1},
       helping_(n_threads_),
       weights_{theta, state} {
+  plan_.streams = plan_.streams && most_.layers;
   const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
   // A smaller batch may be cut into larger chunks, never larger than it is.
   index chunk = most_.chunk;
@@ -138,6 +139,7 @@ void Stepper<T>::pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<
   if (load) load_tile(batch, begin, part.rows, true, part, team);
   forward_tile(plan_, weights_, batch, begin, part, team);
   loss_values(plan_, objective_, batch, begin, true, part, team);
+  if (plan_.streams) stream_tile(plan_, objective_, weights_, part, team);
   team.pieces(part.lanes, unit, [&](index r0, index r1) {
     for (index r = r0; r < r1; r += unit) {
       Tile<T> few = part.lanes_of(r, r + unit);

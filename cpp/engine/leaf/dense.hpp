@@ -129,12 +129,13 @@ COTERIE_INLINE void dense_rest(const nn::DenseTask<T>& t, index r, index p0, ind
 
 template <class T>
 void dense(const nn::DenseTask<T>& t) {
-  index p = 0;
+  const index to = t.to < 0 ? t.depth : t.to;
+  index p = t.from;
   do {
-    const index end = t.depth - p <= kDenseDepth<T> ? t.depth : p + kDenseDepth<T>;
+    const index end = to - p <= kDenseDepth<T> ? to : p + kDenseDepth<T>;
     dense_rest<T, NV>(t, 0, p, end);
     p = end;
-  } while (p < t.depth);
+  } while (p < to);
 }
 
 // ---- dL/dW

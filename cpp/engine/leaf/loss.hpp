@@ -73,8 +73,12 @@ template <class T, int V>
 void squared_rows(const nn::LossTask<T>& t, index r, T term, T slope) {
   Vec<T> sum[V] = {}, scale[V];
 #pragma GCC unroll 8
-  for (int v = 0; v < V; ++v) scale[v] = load(t.scale + r + v * width<T>);
-  for (index j = 0; j < t.columns; ++j)
+  for (int v = 0; v < V; ++v) {
+    scale[v] = load(t.scale + r + v * width<T>);
+    if (t.begin > 0) sum[v] = load(t.values + r + v * width<T>);
+  }
+  const index end = t.end < 0 ? t.columns : t.end;
+  for (index j = t.begin; j < end; ++j)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
       const LossRows<T> rows{t, r + v * width<T>, false, scale[v]};
