@@ -75,7 +75,7 @@ void product(const DenseTask<T>& t, const Team& team) {
   };
   if (team.helping) {
     const index depth = t.to < 0 ? t.depth : t.to - t.from;
-    const index size = round_up_to(std::max<index>(1, least / (depth * t.lanes)), grain);
+    const index size = round_up_to(std::max<index>(4 * grain, least / (depth * t.lanes)), grain);
     if (t.columns <= size) return columns(0, t.columns);
     team.helping->pieces(team.share, (t.columns + size - 1) / size,
                          [&](index k) { columns(k * size, std::min(t.columns, (k + 1) * size)); });

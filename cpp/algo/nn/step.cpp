@@ -78,7 +78,8 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
     tiles_.push_back(std::make_unique<OwnTile<T>>(plan_, chunk, most_.layers));
   merged_ = merged(plan_.segments);
   if (most_.layers) cut_weights();
-  parts_ = Buffer<T>(checked_product(most_.shards, stride_), T(0));
+  parts_ = Buffer<T>(checked_product(most_.shards, stride_));
+  if (!most_.layers) parts_.fill(T(0));
   sums_.resize(static_cast<std::size_t>(most_.layers ? batch_rows + most_.chunks : most_.chunks));
 }
 
