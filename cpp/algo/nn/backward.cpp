@@ -134,14 +134,15 @@ DenseTask<T> backward_task(const Plan& plan, const Weights<T>& weights, const Ti
 template <class T>
 void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>& weights,
                  Tile<T>& tile, const Team& team) {
-  constexpr index columns = 208;  // of which weights and lines take half of an L2 cache of 512 KB
+  // What is formed of so few columns is still in the L1 cache when its loss is taken; weights and
+  // lines of the more are still in the L2 cache on the way back.
+  constexpr index few = 48, more = 4 * few;
   const index last = static_cast<index>(plan.steps.size()) - 1;
   const Step& s = plan.steps[last];
   const Op& op = s.op;
-  const DenseTask<T> back = backward_task(plan, weights, tile, last);
-  for (index j0 = 0; j0 < op.outputs; j0 += columns) {
-    const index j1 = std::min(op.outputs, j0 + columns);
-    answer_interrupt(plan, tile.rows);
+  DenseTask<T> back = backward_task(plan, weights, tile, last);
+  for (index j0 = 0; j0 < op.outputs; j0 += few) {
+    const index j1 = std::min(op.outputs, j0 + few);
     product<T>({tile.line(plan.steps[last - 1].out), tile.ld, tile.lanes, op.inputs, j1 - j0,
                 weights.theta + op.weights + j0, op.outputs, false,
                 op.bias >= 0 ? weights.theta + op.bias + j0 : nullptr, tile.line(s.out + j0),
@@ -149,9 +150,11 @@ void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>&
                team);
     loss_columns(plan, objective, true, j0, j1, tile, team);
     if (op.trainable) turn_gradient(s, tile, tile.line(s.gradient), j0, j1, team);
-    DenseTask<T> some = back;
-    some.from = j0, some.to = j1;
-    product(some, team);
+    if (j1 < op.outputs && (j1 % more != 0 || op.outputs - j1 < 2 * few)) continue;
+    answer_interrupt(plan, tile.rows);
+    back.to = j1;
+    product(back, team);
+    back.from = j1;
   }
 }
 
