@@ -67,11 +67,12 @@ class Helping {
     return true;
   }
 
+  // Looks again soon; but not for long where there are fewer CPUs than threads.
   static void rest(int spins) {
-    if (spins > 4096) std::this_thread::yield();
 #if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
+    asm volatile("pause");
 #endif
+    if (spins > 4096) std::this_thread::yield();
   }
 
   std::unique_ptr<Slot[]> slots_;

@@ -103,12 +103,11 @@ void gradients() {
               if (r < rows) turned[r * wide + j] = d[j * lanes + r];
             }
           nn::WeightsTask<T> t{x.data(),  lanes,   inputs, d.data(),    lanes,     outputs, lanes,
-                               dw.data(), outputs, false,  ones.data(), db.data(), nullptr};
+                               dw.data(), outputs, false,  ones.data(), db.data(), nullptr, wide};
           leaves<T>().weights_dot(t);
           t.add = true;
           t.d = turned.data();
           t.d_ld = wide;
-          t.d_room = wide;
           t.rows = rows;
           leaves<T>().weights_outer(t);
           for (index j = 0; j < outputs; ++j)
