@@ -1,5 +1,7 @@
 #include "../algo/gmm/gmm.hpp"
 
+#include <optional>
+
 #include "bind.hpp"
 #include "convert.hpp"
 
@@ -82,8 +84,12 @@ py::tuple outcome(const Model& m, const gmm::Result& r) {
                         indices(r.regularised), indices(r.reseeded));
 }
 
-gmm::Columns columns_of(const Array<double>& mean, const Array<double>& variance, index depth) {
-  return {values(mean, "mean", depth), values(variance, "variance", depth)};
+// Of two Nones: nothing is known.
+gmm::Columns columns_of(const std::optional<Array<double>>& mean,
+                        const std::optional<Array<double>>& variance, index depth) {
+  if (!mean && !variance) return {};
+  if (!mean || !variance) refuse("mean", "mean and variance, or neither", "one of them");
+  return {values(*mean, "mean", depth), values(*variance, "variance", depth)};
 }
 
 py::tuple start(const py::object& X, const py::object& sample_weight, const Array<double>& mean,
@@ -110,15 +116,17 @@ py::tuple start(const py::object& X, const py::object& sample_weight, const Arra
   });
 }
 
-py::tuple fit(const py::object& X, const py::object& sample_weight, const Array<double>& mean,
-              const Array<double>& variance, const std::string& type, const Array<double>& weights,
-              const Array<double>& means, const Array<double>& factors, double before,
-              std::int64_t max_iter, double tol, double reg_covar, int n_threads,
-              const py::object& callback) {
+py::tuple fit(const py::object& X, const py::object& sample_weight,
+              const std::optional<Array<double>>& mean,
+              const std::optional<Array<double>>& variance, const std::string& type,
+              const Array<double>& weights, const Array<double>& means,
+              const Array<double>& factors, double before, std::int64_t max_iter, double tol,
+              double reg_covar, int n_threads, const py::object& callback) {
   return visit_dense(X, [&](const auto& x) {
     const double* w = weights1d(sample_weight, x.rows);
     Model m = model_of(type, means, factors, x.cols);
     m.weights = values(weights, "weights", m.k);
+    if (!mean && m.type == Covariance::tied) refuse("mean", "the columns' means", "None");
     const auto columns = columns_of(mean, variance, x.cols);
     gmm::Options options{max_iter, tol, reg_covar, threads1(n_threads), nullptr};
     if (!callback.is_none())

@@ -130,16 +130,32 @@ struct FetchTask {
   std::int64_t done;          // of rows; the leaves count on
 };
 
-// What panels' bounds on |T_c (x - mean_c)| become (engine/leaf/gauss_bounds.hpp). Lines of `stride`
-// values, k and padding; scale and reach as in MixtureTask.
+// A component whose logit is so little below what counts is one of the set that a row is marked by.
+// Thus rows that are marked alike do not part as soon as parameters move.
+constexpr double kMarkMargin = 2;
+
+// What is known of panels of rows that stay together from pass to pass (engine/leaf/gauss_bounds.hpp).
+struct PanelBounds {
+  std::int64_t stride;  // of lines: k, and padding
+  float* lines;         // one a panel
+  std::int32_t* owner;  // of each panel: the component c that has all its rows (c), or had (-2 - c); -1: none
+  float* radius;        // of panels with an owner: no row is farther from it
+  const float *reach, *own_reach;  // k and padding: twice that of MixtureTask, with and without kMarkMargin
+  const float* constants;  // k: twice the logit at the mean
+};
+// What a pass's parameters make of them: a distance d becomes at least ratio d - step and at most
+// grow d + far.
+struct CarryTask {
+  PanelBounds bounds;
+  std::int64_t n_panels;
+  const float *ratio, *step, *grow, *far;  // k and padding
+};
 template <class T>
-struct GaussBounds {
-  std::int64_t stride;
-  const std::int32_t* from;  // the line of each row in `before`, or null: nothing is known
-  const float* before;
-  float* after;  // of each panel; null: no bounds are kept
-  const float *ratio, *step, *scale, *reach;
-  T* squares;  // scratch: k vectors
+struct GaussBounds : PanelBounds {
+  const std::int32_t* ids;  // the block's panels; null: no bounds are kept
+  bool known;               // or else nothing is known yet
+  T *squares, *gaps;        // scratch: k vectors each
+  float* found;             // scratch: 2 (k + width)
 };
 
 // A block of rows and k Gaussians (engine/leaf/gauss.hpp, engine/leaf/scatter.hpp).
@@ -156,13 +172,15 @@ struct MixtureTask {
   const T* scale;      // k
   T* z;                // scratch: as many values as (depth + 4) lines of the block
   T* logits;           // k lines of n_panels * MR; scatter: responsibilities times weight
+  T* tops;              // gauss, out: each row's highest logit
   std::int32_t *reached, *n_reached;  // gauss, out: each panel's components that were not given up
   T* whitened;         // gauss_whiten: the panels, in place
-  const std::int32_t* hints;  // two components a panel to look at first, or null
+  const std::int32_t* hints;   // components to look at first, none twice in a panel
+  const std::int32_t* hint_at;  // where each panel's begin, and the end of all; null: no hints
   FetchTask<T>* fetch;
   const T* reach;  // k: with it instead of its constant, a logit that is below the best need not be exact
-  std::int32_t* active;  // scratch: k times one more than there are vectors of rows
-  std::int32_t* turns;   // scratch: k, and 2 or more
+  std::int32_t* active;  // scratch: k times one more than there are vectors of rows, and one
+  std::int32_t* turns;   // scratch: k
   GaussBounds<T> bounds;
   double *n, *s1, *s2;   // scatter: totals, added to
 };
@@ -174,9 +192,10 @@ struct SoftmaxTask {
   std::int64_t ld, rows, k;  // rows: whole panels
   const std::int32_t *reached, *n_reached;  // of each panel, of k: the components whose logits count
   const T* weights;          // rows
+  const T* tops;             // rows: the highest logits
   const T* lowest;  // k: of what counts, less the best: -708 (float: -87) or above
   T *log_sums, *entropies;   // rows, out
-  std::int32_t *labels, *sets;  // rows, out
+  std::int32_t *labels, *sets;  // rows, out: the best, a mark of those within kMarkMargin of what counts
   std::int32_t* active;         // scratch, k
   FetchTask<T>* fetch;
 };
@@ -249,6 +268,7 @@ struct Kernels {
   void (*gauss_diag)(const MixtureTask<T>&);
   void (*gauss_plain)(const MixtureTask<T>&);
   void (*gauss_whiten)(const MixtureTask<T>&);
+  void (*carry_bounds)(const CarryTask&);
   void (*softmax)(const SoftmaxTask<T>&);
   void (*scatter_full)(const MixtureTask<T>&);
   void (*scatter_diag)(const MixtureTask<T>&);

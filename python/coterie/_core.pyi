@@ -141,8 +141,8 @@ def gmm_start(
 def gmm_fit(
     X: Floats,
     sample_weight: Weights,
-    mean: NDArray[np.float64],
-    variance: NDArray[np.float64],
+    mean: NDArray[np.float64] | None,
+    variance: NDArray[np.float64] | None,
     covariance_type: str,
     weights: NDArray[np.float64],
     means: NDArray[np.float64],

@@ -112,10 +112,8 @@ class Mixture(Estimator):
                 f"n_components: Expected n_samples >= n_components but got n_components = "
                 f"{options.n_components}, n_samples = {len(rows)}"
             )
-        # Refuses what is not finite.
-        mean, variance = _core.moments(rows, weights, options.n_threads)
         total = float(len(rows) if weights is None else weights.sum())
-        data = Data(rows, weights, mean, variance, total, options.n_threads)
+        data = Data(rows, weights, total, options.n_threads)
         best, bound = self._best_run(data, options)
         vars(self).update(best.attributes)
         self.converged_, self.n_iter_ = best.converged, len(best.lower_bounds)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from coterie import _core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,15 +30,24 @@ class MixtureInfo(NamedTuple):
     run: int  # which of the n_init runs, counted from 0
 
 
-class Data(NamedTuple):
-    """The rows of a fit and what was found out about them once."""
+@dataclass(frozen=True)
+class Data:
+    """The rows of a fit and what is found out about them once, when it is first asked for."""
 
     rows: Floats
     weights: Weights
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
     total: float  # of the weights
     n_threads: int
+
+    @cached_property
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and variance of every column; refuses rows that are not finite."""
+        return _core.moments(self.rows, self.weights, self.n_threads)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of every column."""
+        return self.moments[0]
 
 
 class Options(NamedTuple):

@@ -219,6 +219,7 @@ class GaussianMixture(Mixture):
             given["covariances"] = _inverse(precisions, kind)
         if len(given) == 4:
             return State(**given, notes=[])
+        moments = data.moments
         if labels is None:
             labels = initial_labels(
                 data.rows, data.weights, k, options.init_params, random, data.n_threads
@@ -226,8 +227,7 @@ class GaussianMixture(Mixture):
         started = _core.gmm_start(
             data.rows,
             data.weights,
-            data.mean,
-            data.variance,
+            *moments,
             kind,
             k,
             labels,
@@ -244,12 +244,15 @@ class GaussianMixture(Mixture):
     def _iterate(self, data: Data, options: Options, state: State, before: float) -> Run:
         kind, (k, d) = options.covariance_type, state.means.shape
         converged, bounds = False, []
+        # A pass over X that the first iteration does as well.
+        ask = kind == "tied" or options.max_iter == 0 or "moments" in vars(data)
+        mean, variance = data.moments if ask else (None, None)
         if options.max_iter > 0:
             fitted = _core.gmm_fit(
                 data.rows,
                 data.weights,
-                data.mean,
-                data.variance,
+                mean,
+                variance,
                 kind,
                 state.weights,
                 state.means,

@@ -19,6 +19,24 @@ void insert_once(std::vector<index>& list, index c) {
   if (at == list.end() || *at != c) list.insert(at, c);
 }
 
+// Values amid the data: the medians of some rows.
+template <class T>
+Values amid(const View<T>& x) {
+  constexpr index most = 256;
+  const index step = (x.rows + most - 1) / most;
+  Values middle(static_cast<std::size_t>(x.cols), 0.0), some;
+  for (index f = 0; f < x.cols; ++f) {
+    some.clear();
+    for (index i = 0; i < x.rows; i += step)
+      if (std::isfinite(x.row(i)[f])) some.push_back(static_cast<double>(x.row(i)[f]));
+    if (some.empty()) continue;
+    const auto half = some.begin() + static_cast<std::ptrdiff_t>(some.size() / 2);
+    std::nth_element(some.begin(), half, some.end());
+    middle[f] = *half;
+  }
+  return middle;
+}
+
 template <class T>
 class Em {
  public:
@@ -27,6 +45,7 @@ class Em {
       : x_(x),
         weights_(weights),
         columns_(columns),
+        shift_(columns.mean.empty() ? amid(x) : columns.mean),
         options_(options),
         m_(model),
         d_(model.depth),
@@ -34,23 +53,21 @@ class Em {
         total_(total_weight(weights, x.rows)),
         nothing_(10 * std::numeric_limits<double>::epsilon() * total_ /
                  static_cast<double>(x.rows)) {
-    for (const double v : columns.variance) variance_ += v / static_cast<double>(d_);
+    set_variance();
     if (m_.type != Covariance::tied) return;
     // sum w x x^T about the shift, once and for all.
-    products_ = gather<T>(x, weights, columns.mean, Covariance::full, 1, {}, columns.mean,
-                          options.n_threads);
+    products_ = gather<T>(x, weights, shift_, Covariance::full, 1, {}, shift_, options.n_threads);
   }
 
   Result start(const Given<T>& given) {
     const Values nowhere(static_cast<std::size_t>(m_.k * d_), 0.0);
-    Sums sums = gather(x_, weights_, columns_.mean, Covariance::tied, m_.k, given, nowhere,
-                       options_.n_threads);
+    Sums sums =
+        gather(x_, weights_, shift_, Covariance::tied, m_.k, given, nowhere, options_.n_threads);
     if (m_.type != Covariance::tied) {
       for (index c = 0; c < m_.k; ++c)
         for (index f = 0; f < d_; ++f)
           sums.centers[c * d_ + f] += sums.s1[c * d_ + f] / (sums.n[c] + nothing_);
-      sums = gather(x_, weights_, columns_.mean, m_.type, m_.k, given, sums.centers,
-                    options_.n_threads);
+      sums = gather(x_, weights_, shift_, m_.type, m_.k, given, sums.centers, options_.n_threads);
     }
     estimate(sums, total_);
     return result_;
@@ -61,12 +78,12 @@ class Em {
     Groups groups(x_.rows, 0);
     Bounds<T> bounds;
     for (index i = 0; i < options_.max_iter && !result_.converged; ++i) {
-      Sums sums =
-          expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, within_, &bounds);
+      Sums sums = expect(x_, weights_, shift_, m_, groups, options_.n_threads, within_, &bounds);
       if (m_.type == Covariance::tied && !within_ && cancels(sums)) {
         within_ = true;
-        sums = expect(x_, weights_, columns_.mean, m_, groups, options_.n_threads, true);
+        sums = expect(x_, weights_, shift_, m_, groups, options_.n_threads, true);
       }
+      if (columns_.mean.empty()) read_columns(sums);
       const double bound = sums.log_likelihood / total_, change = bound - before;
       estimate(sums, 0);
       set_constants(m_);
@@ -79,6 +96,31 @@ class Em {
   }
 
  private:
+  void set_variance() {
+    variance_ = 0;
+    for (const double v : columns_.variance) variance_ += v / static_cast<double>(d_);
+  }
+
+  // What the components' sums say of all rows together.
+  void read_columns(const Sums& s) {
+    columns_ = {Values(static_cast<std::size_t>(d_), 0.0),
+                Values(static_cast<std::size_t>(d_), 0.0)};
+    const index stride = square_stride(d_),
+                line = m_.type == Covariance::full ? stride * stride : d_;
+    for (index f = 0; f < d_; ++f) {
+      double &mean = columns_.mean[f], &variance = columns_.variance[f];
+      for (index c = 0; c < m_.k; ++c)
+        mean += (s.s1[c * d_ + f] + s.n[c] * s.centers[c * d_ + f]) / total_;
+      for (index c = 0; c < m_.k; ++c) {
+        const double off = s.centers[c * d_ + f] - mean;
+        const index at = c * line + f * (m_.type == Covariance::full ? stride + 1 : 1);
+        variance += (s.s2[at] + off * (2 * s.s1[c * d_ + f] + off * s.n[c])) / total_;
+      }
+      variance = std::max(variance, 0.0);
+    }
+    set_variance();
+  }
+
   // The M-step. whole: what the N_c are shares of; 0: their sum.
   void estimate(const Sums& s, double whole) {
     double sum = 0;
@@ -252,7 +294,8 @@ class Em {
 
   const View<T>& x_;
   const double* weights_;
-  const Columns& columns_;
+  Columns columns_;
+  const Values shift_;
   const Options& options_;
   Model& m_;
   const index d_;

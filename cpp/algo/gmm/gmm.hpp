@@ -102,7 +102,8 @@ struct Result {
   std::vector<index> regularised, reseeded;  // components that collapsed, ascending
 };
 
-// What is asked of X once: weighted mean and variance of each column.
+// What is asked of X once: weighted mean and variance of each column. Neither: `fit` reads them off
+// its first pass, unless covariances are tied.
 struct Columns {
   Values mean, variance;
 };

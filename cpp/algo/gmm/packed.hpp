@@ -32,7 +32,7 @@ struct Packed {
   const Covariance type;
   const index k, depth, factor_size;
   double base = 0;
-  Buffer<T> shift, means, factors, constants, scale, lowest, reach;
+  Buffer<T> shift, means, factors, constants, scale, lowest, reach, own_reach;
   const index offset_size;
   Buffer<T> offsets;  // full and diag: -T_c times the means
   Buffer<T> centers;  // tied, whose means are behind the triangle: the means where the rows are
@@ -52,6 +52,7 @@ struct Packed {
         scale(m.k, T(-0.5)),
         lowest(m.k),
         reach(m.k),
+        own_reach(m.k),
         offset_size(round_up(m.depth, kernels.triangle_rows)),
         offsets(m.type == Covariance::full || m.type == Covariance::diag ? m.k * offset_size : 0,
                 T(0)),
@@ -63,8 +64,9 @@ struct Packed {
       const double cut = cuts ? cut_of<T>(m.weights[c]) : kMostCut<T>;
       lowest[c] = static_cast<T>(-cut);
       // What is given up for a partial sum would have been cut for the whole of it.
+      own_reach[c] = constants[c] + static_cast<T>(cut + 0.25);
       reach[c] =
-          cuts ? constants[c] + static_cast<T>(cut + 0.25) : std::numeric_limits<T>::infinity();
+          cuts ? own_reach[c] + static_cast<T>(kMarkMargin) : std::numeric_limits<T>::infinity();
       for (index f = 0; f < depth; ++f)
         means[c * depth + f] = static_cast<T>(m.means[c * depth + f] - double(shift[f]));
       if (type == Covariance::full) pack_full(m, c);

@@ -18,8 +18,11 @@ struct Partial {
   index worst = -1;
 };
 
+// How many rows have changed groups.
 template <class T>
-void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& groups, Partial& sums) {
+index add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& groups,
+                 Partial& sums) {
+  index changed = 0;
   for (index r = 0; r < s.rows; ++r) {
     const index row = s.row(r);
     const double log_sum = base + static_cast<double>(s.log_sums[r]),
@@ -28,8 +31,11 @@ void add_scores(const View<T>& x, double base, const Scratch<T>& s, Groups& grou
     sums.log_likelihood += w * log_sum;
     sums.entropy += w * static_cast<double>(s.entropies[r]);
     if (log_sum < sums.least && w > 0) sums.least = log_sum, sums.worst = row;
-    groups[row] = group_of(s.labels[r], static_cast<std::uint32_t>(s.sets[r]));
+    const std::uint32_t group = group_of(s.labels[r], static_cast<std::uint32_t>(s.sets[r]));
+    changed += groups[row] != group;
+    groups[row] = group;
   }
+  return changed;
 }
 
 index s2_size(Covariance type, index k, index depth) {
@@ -53,8 +59,10 @@ void untile(const double* tiles, index k, index stride, index columns, Values& s
 }
 
 template <class T>
-void scatter(Covariance type, MixtureTask<T> t, const T* means, const Partial& sums) {
+void scatter(Covariance type, Scratch<T>& s, index depth, index k, const T* means,
+             const Partial& sums) {
   const Kernels<T>& kernels = isa::kernels<T>();
+  MixtureTask<T> t = task_of(s, depth, k);
   t.means = means;
   t.n = sums.n;
   t.s1 = sums.s1;
@@ -79,13 +87,51 @@ Plan plan_of(index rows, Covariance type, index k, index depth) {
   return Plan::of(rows, depth, k, sums_size(type, k, depth), isa::kernels<T>());
 }
 
-// fill(scratch, partial) weighs a block of rows that is packed; here its rows are summed. means:
-// less the shift, in T; what they stand for goes to `centers`. groups: how to order rows, or null.
-template <class T, class Fill>
-Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k, const T* shift,
-              const T* means, const Groups* groups, int n_threads, const Fill& fill) {
-  const index depth = x.cols, size = sums_size(type, k, depth);
-  const Plan plan = plan_of<T>(x.rows, type, k, depth);
+// What is summed of X in a pass, about which means (less the shift, in T).
+template <class T>
+struct Task {
+  const View<T>& x;
+  const double* weights;
+  const Covariance type;
+  const index k;
+  const T *shift, *means;
+  const index size = sums_size(type, k, x.cols);
+  const Plan plan = plan_of<T>(x.rows, type, k, x.cols);
+  const double unit = weight_unit(weights, x.rows);
+
+  Partial partial(double* at) const { return {at, at + k, at + k * (x.cols + 1)}; }
+  void scatter(Scratch<T>& s, const T* about, const Partial& p) const {
+    gmm::scatter(type, s, x.cols, k, about, p);
+  }
+
+  // f() with block after block of the shard's rows in s: `count` of them as `order` says, or as
+  // they come.
+  template <class F>
+  void each_block(Scratch<T>& s, index count, const std::int32_t* order, const F& f) const {
+    for (index i = 0; i < count; i += plan.rows) {
+      s.panel = i / isa::kernels<T>().mr;
+      s.first = s.shard + (order ? 0 : i);
+      s.at = order ? order + i : nullptr;
+      s.rows = std::min(plan.rows, count - i);
+      s.fetch = {x.row(s.first + (order ? 0 : s.rows)),
+                 x.stride,
+                 x.cols,
+                 std::min(plan.rows, count - i - s.rows),
+                 order ? s.at + s.rows : nullptr,
+                 0};
+      load_block(x, weights, unit, shift, s);
+      f();
+      if (threads::stopped()) return;
+      if (s.thread == 0 && interrupt::pending()) throw Interrupted();
+    }
+  }
+};
+
+// shard(scratch, partial) sums the rows of a shard. means: what they stand for goes to `centers`.
+template <class T, class Shard>
+Sums sum_pass(const Task<T>& task, int n_threads, const Shard& sum_shard) {
+  const auto& [x, weights, type, k, shift, means, size, plan, unit] = task;
+  const index depth = x.cols;
   const double work = static_cast<double>(x.rows) * static_cast<double>(k) *
                       (static_cast<double>(size / k) + 16) /
                       static_cast<double>(isa::kernels<T>().width);
@@ -93,34 +139,14 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
   std::vector<Scratch<T>> scratch;
   for (int t = 0; t < n_threads; ++t) scratch.emplace_back(plan, k, depth);
   Buffer<double> memory(checked_product(plan.shards, size), 0.0);
-  const double unit = weight_unit(weights, x.rows);
   std::vector<Partial> partial(static_cast<std::size_t>(plan.shards));
   threads::parallel_blocks(plan.shards, n_threads, [&](index shard, int thread) {
-    double* at = memory.data() + shard * size;
-    Partial p{at, at + k, at + k * (depth + 1)};
+    Partial p = task.partial(memory.data() + shard * task.size);
     Scratch<T>& s = scratch[thread];
-    const index begin = shard * plan.shard_rows, end = std::min(x.rows, begin + plan.shard_rows);
-    s.shard = begin;
-    s.shard_rows = end - begin;
-    const bool sorted = groups && sort_shard(*groups, begin, end, s);
-    for (index i = begin; i < end; i += plan.rows) {
-      s.panel = (i - begin) / isa::kernels<T>().mr;
-      s.first = sorted ? begin : i;
-      s.at = sorted ? s.order.data() + (i - begin) : nullptr;
-      s.rows = std::min(plan.rows, end - i);
-      const index next = sorted ? begin : std::min(end, i + s.rows);
-      s.fetch = {x.row(next),
-                 x.stride,
-                 depth,
-                 std::min(plan.rows, end - i - s.rows),
-                 sorted ? s.at + s.rows : nullptr,
-                 0};
-      load_block(x, weights, unit, shift, s);
-      fill(s, p);
-      scatter(type, task_of(s, depth, k), means, p);
-      if (threads::stopped()) return;
-      if (thread == 0 && interrupt::pending()) throw Interrupted();
-    }
+    s.thread = thread;
+    s.shard = shard * task.plan.shard_rows;
+    s.shard_rows = std::min(task.x.rows - s.shard, task.plan.shard_rows);
+    sum_shard(s, p);
     partial[shard] = p;
   });
   Sums sums;
@@ -154,21 +180,102 @@ Sums sum_pass(const View<T>& x, const double* weights, Covariance type, index k,
   return sums;
 }
 
+// The E-step of a shard and what is summed by it.
+template <class T>
+class Expectation {
+ public:
+  Expectation(const Task<T>& task, const Packed<T>& model, Groups& groups, Bounds<T>* bounds)
+      : task_(task), m_(model), groups_(groups), bounds_(bounds) {}
+
+  void operator()(Scratch<T>& s, Partial& sums) const {
+    const bool counted = bounds_ && bounds_->kept();
+    if (counted && bounds_->open(s)) return sum_kept(s, sums);
+    const bool sorted = sort_shard(groups_, s);
+    const auto nobody = [](index) { return -1; };
+    task_.each_block(s, s.shard_rows, sorted ? s.order.data() : nullptr, [&] {
+      list_hints(groups_, true, nobody, s);
+      score_block<T, Bounds<T>>(m_, true, nullptr, s);
+      const index changed = weigh(s, sums);
+      if (counted) bounds_->count(s, changed);
+      task_.scatter(s, task_.means, sums);
+    });
+  }
+
+ private:
+  index weigh(Scratch<T>& s, Partial& sums) const {
+    weigh_block(m_, s);
+    return add_scores(task_.x, m_.base, s, groups_, sums);
+  }
+
+  void look(Scratch<T>& s) const {
+    const auto owner = [&](index p) {
+      const std::int32_t now = bounds_->owner(s, p);
+      return now < -1 ? bounds_->marked(now) : now;
+    };
+    list_hints(groups_, false, owner, s);
+    score_block(m_, true, bounds_, s);
+  }
+
+  // Owners that may have lost rows, then all panels without one.
+  void sum_kept(Scratch<T>& s, Partial& sums) const {
+    task_.each_block(s, bounds_->pick(s), s.order.data(), [&] { look(s); });
+    if (threads::stopped()) return;
+    bounds_->close(groups_, s);
+    const Settled settled = bounds_->settled(m_, s);
+    sums.log_likelihood += settled.log_likelihood;
+    if (settled.least < sums.least) sums.least = settled.least, sums.worst = settled.worst;
+    task_.each_block(s, bounds_->pick(s), s.order.data(), [&] {
+      look(s);
+      bounds_->count(s, weigh(s, sums));
+      bounds_->note_worst(s);
+      scatter(s, sums);
+    });
+    bounds_->add(s, task_.means, task_.x.cols, sums.n, sums.s1, sums.s2);
+  }
+
+  // Rows of owned panels go to the sums that stay.
+  void scatter(Scratch<T>& s, const Partial& sums) const {
+    const index mr = m_.kernels.mr, rows = s.n_panels * mr;
+    index owned = 0;
+    for (index p = 0; p < s.n_panels; ++p) {
+      const std::int32_t owner = bounds_->owner(s, p);
+      if (owner < 0) continue;
+      ++owned;
+      std::fill_n(s.logits.data() + owner * rows + p * mr, mr, T(0));
+    }
+    if (owned < s.n_panels) task_.scatter(s, task_.means, sums);
+    if (owned == 0) return;
+    for (index p = 0; p < s.n_panels; ++p) {
+      T* to = s.logits.data() + p * mr;
+      const std::int32_t owner = bounds_->owner(s, p);
+      if (owner >= 0) std::copy_n(s.weights.data() + p * mr, mr, to + owner * rows);
+      for (index i = 0; owner < 0 && i < s.n_reached[p]; ++i)
+        std::fill_n(to + s.reached[p * m_.k + i] * rows, mr, T(0));
+    }
+    task_.scatter(s, bounds_->centers(), task_.partial(bounds_->sums(s)));
+  }
+
+  const Task<T>& task_;
+  const Packed<T>& m_;
+  Groups& groups_;
+  Bounds<T>* bounds_;
+};
+
 }  // namespace
 
 template <class T>
 Sums expect(const View<T>& x, const double* weights, const Values& shift, const Model& model,
             Groups& groups, int n_threads, bool within, Bounds<T>* bounds) {
   const Packed<T> packed(model, shift, true);
-  if (bounds) bounds->prepare(packed, x.rows, plan_of<T>(x.rows, model.type, model.k, model.depth));
   const bool tied = model.type == Covariance::tied;
-  const T* centers = tied ? packed.centers.data() : packed.means.data();
-  return sum_pass(x, weights, within ? Covariance::full : model.type, model.k, packed.shift.data(),
-                  centers, &groups, n_threads, [&](Scratch<T>& s, Partial& sums) {
-                    score_block(x, packed, &groups, bounds, s);
-                    weigh_block(packed, s);
-                    add_scores(x, packed.base, s, groups, sums);
-                  });
+  const Task<T> task{x,
+                     weights,
+                     within ? Covariance::full : model.type,
+                     model.k,
+                     packed.shift.data(),
+                     tied ? packed.centers.data() : packed.means.data()};
+  if (bounds) bounds->prepare(packed, x.rows, task.plan, task.size);
+  return sum_pass(task, n_threads, Expectation<T>(task, packed, groups, bounds));
 }
 
 template <class T>
@@ -180,21 +287,26 @@ Sums gather(const View<T>& x, const double* weights, const Values& shift, Covari
   for (index c = 0; c < k; ++c)
     for (index f = 0; f < depth; ++f)
       means[c * depth + f] = static_cast<T>(centers[c * depth + f] - double(about[f]));
-  return sum_pass(x, weights, type, k, about.data(), means.data(), nullptr, n_threads,
-                  [&](Scratch<T>& s, Partial&) {
-                    const index rows = s.n_panels * isa::kernels<T>().mr;
-                    std::fill_n(s.logits.data(), k * rows, T(0));
-                    for (index r = 0; r < s.rows; ++r) {
-                      if (given.responsibilities == nullptr) {
-                        const index c = given.labels ? given.labels[s.first + r] : 0;
-                        if (c >= 0) s.logits[c * rows + r] = s.weights[r];
-                        continue;
-                      }
-                      for (index c = 0; c < k; ++c)
-                        s.logits[c * rows + r] =
-                            given.responsibilities[(s.first + r) * k + c] * s.weights[r];
-                    }
-                  });
+  const Task<T> task{x, weights, type, k, about.data(), means.data()};
+  const auto weigh = [&](Scratch<T>& s) {
+    const index rows = s.n_panels * isa::kernels<T>().mr;
+    std::fill_n(s.logits.data(), k * rows, T(0));
+    for (index r = 0; r < s.rows; ++r) {
+      if (given.responsibilities == nullptr) {
+        const index c = given.labels ? given.labels[s.first + r] : 0;
+        if (c >= 0) s.logits[c * rows + r] = s.weights[r];
+        continue;
+      }
+      for (index c = 0; c < k; ++c)
+        s.logits[c * rows + r] = given.responsibilities[(s.first + r) * k + c] * s.weights[r];
+    }
+  };
+  return sum_pass(task, n_threads, [&](Scratch<T>& s, Partial& sums) {
+    task.each_block(s, s.shard_rows, nullptr, [&] {
+      weigh(s);
+      task.scatter(s, task.means, sums);
+    });
+  });
 }
 
 template <class T>
@@ -218,7 +330,7 @@ void score(const View<T>& x, const Model& model, const Scores<T>& out, int n_thr
         s.first = b * plan.rows;
         s.rows = std::min(plan.rows, x.rows - s.first);
         load_block<T>(x, nullptr, 1, packed.shift.data(), s);
-        score_block<T>(x, packed, nullptr, nullptr, s);
+        score_block<T, Bounds<T>>(packed, false, nullptr, s);
         weigh_block(packed, s);
         const index rows = s.n_panels * packed.kernels.mr;
         for (index r = 0; r < s.rows; ++r) {

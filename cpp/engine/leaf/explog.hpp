@@ -26,21 +26,30 @@ struct ExpLog<float> {
   static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
 };
 
-// e^x for -708 <= x <= 0 (float: -87), where the result is a normal number.
-template <class T>
-COTERIE_INLINE Vec<T> exp_of(Vec<T> x) {
+// e^x for -708 <= x <= 0 (float: -87), where the result is a normal number. Several vectors side by
+// side: each is one long chain of operations.
+template <class T, int N>
+COTERIE_INLINE void exps_of(Vec<T> (&x)[N]) {
   using E = ExpLog<T>;
-  // Added to a number this large, x / ln 2 is rounded to an integer, which then stands in the low
-  // bits.
-  const Vec<T> shifted = madd(x, splat(T(1.44269504088896340736)), splat(E::magic));
-  const Vec<T> n = shifted - splat(E::magic);
-  const Vec<T> r = madd(n, splat(-E::ln2_low), madd(n, splat(-E::ln2_high), x));
   T reciprocal[E::exp_terms + 1] = {T(1)};
   for (int i = 1; i <= E::exp_terms; ++i) reciprocal[i] = reciprocal[i - 1] / T(i);
-  Vec<T> p = splat(reciprocal[E::exp_terms]);
+  Vec<T> shifted[N], p[N];
+#pragma GCC unroll 8
+  for (int v = 0; v < N; ++v) {
+    // Added to a number this large, x / ln 2 is rounded to an integer, which then stands in the
+    // low bits.
+    shifted[v] = madd(x[v], splat(T(1.44269504088896340736)), splat(E::magic));
+    const Vec<T> n = shifted[v] - splat(E::magic);
+    x[v] = madd(n, splat(-E::ln2_low), madd(n, splat(-E::ln2_high), x[v]));
+    p[v] = splat(reciprocal[E::exp_terms]);
+  }
 #pragma GCC unroll 16
-  for (int i = E::exp_terms - 1; i >= 0; --i) p = madd(p, r, splat(reciprocal[i]));
-  return (Vec<T>)((VecInt<T>)p + ((VecInt<T>)shifted << E::mantissa));
+  for (int i = E::exp_terms - 1; i >= 0; --i)
+#pragma GCC unroll 8
+    for (int v = 0; v < N; ++v) p[v] = madd(p[v], x[v], splat(reciprocal[i]));
+#pragma GCC unroll 8
+  for (int v = 0; v < N; ++v)
+    x[v] = (Vec<T>)((VecInt<T>)p[v] + ((VecInt<T>)shifted[v] << E::mantissa));
 }
 
 // ln s for s >= 1, finite.

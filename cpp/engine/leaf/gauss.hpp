@@ -140,38 +140,38 @@ COTERIE_INLINE void list_reached(const MixtureTask<T>& t, index panel) {
 
 enum class Shape { full, diag, plain };
 
-// The components to look at first, two a panel, so that what follows is given up soonest.
+// The components to look at first, so that what follows is given up soonest.
 template <class T>
 COTERIE_INLINE index list_hints(const MixtureTask<T>& t, index panel) {
-  if (t.hints == nullptr) return 0;
-  t.turns[0] = t.hints[2 * panel + 1];
-  t.turns[1] = t.hints[2 * panel];
-  return t.turns[0] == t.turns[1] ? 1 : 2;
+  if (t.hint_at == nullptr) return 0;
+  const index from = t.hint_at[panel], count = t.hint_at[panel + 1] - from;
+  for (index i = 0; i < count; ++i) t.turns[i] = t.hints[from + i];
+  return count;
 }
 
 // The others, as far as bounds do not tell that they are out of reach.
-template <class T>
+template <class T, bool bounded>
 COTERIE_INLINE index list_others(const MixtureTask<T>& t, index panel, const Panel<T>& top,
                                  index count) {
-  if (t.bounds.from) return list_doubtful(t, panel, top, t.turns, count);
-  const index first = count > 0 ? t.turns[0] : -1, second = count > 0 ? t.turns[count - 1] : -1;
+  if (bounded && t.bounds.known) return list_doubtful(t, panel, top, t.turns, count);
   for (index c = 0; c < t.k; ++c)
-    if (c != first && c != second) t.turns[count++] = std::int32_t(c);
+    if (!looked_at(t, c, panel)) t.turns[count++] = std::int32_t(c);
   return count;
 }
 
 // Every component of every panel. A component that is out of reach for a whole panel is given up
-// early.
-template <class T, Shape shape>
+// early. bounded: bounds are kept.
+template <class T, Shape shape, bool bounded>
 COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
   const MixtureTask<T> t = task;  // a store of T could otherwise have changed the task
   FetchTask<T> fetch = *t.fetch;
-  const index few = t.bounds.from ? 5 : 3;           // components are soon done with
-  for (index c = 0; c < t.k; ++c) t.active[c] = -1;  // the panel in whose reach it was
+  const index few = bounded && t.bounds.known ? 5 : 3;  // components are soon done with
+  for (index c = 0; c < t.k; ++c) t.active[c] = kNowhere;
   for (index p = 0; p < t.n_panels; ++p) {
     const T* x = t.panels + p * t.depth * MR<T>;
     Panel<T> top;
-    for (int i = 0; i < NV; ++i) top[i] = splat(T(sizeof(T) == 4 ? -3e38 : -1e308));
+    [[maybe_unused]] Panel<T> first;
+    for (int i = 0; i < NV; ++i) top[i] = splat(T(-__builtin_inf()));
     index count = list_hints(t, p), done = 0;
     for (bool all = false;; all = true) {
       for (; done < count; ++done) {
@@ -179,35 +179,36 @@ COTERIE_INLINE void gauss(const MixtureTask<T>& task) {
         Panel<T> squares = {};
         fetch_some(fetch, few);
         leave_registers(top);
+        if constexpr (bounded) leave_registers(first);
         bool whole;
         if constexpr (shape == Shape::full)
           whole = squares_full<T>(t, x, c, top, squares);
         else
           whole = squares_diagonal<T, shape == Shape::diag>(t, x, c, top, squares);
-        note_squares(t, c, squares);
-        if (!whole) continue;
-        put_logits<T>(t, p, c, squares, top);
-        t.active[c] = std::int32_t(p);
+        if constexpr (bounded) note_squares(t, c, squares, done == 0, first);
+        t.active[c] = std::int32_t(whole ? p : ~p);
+        if (whole) put_logits<T>(t, p, c, squares, top);
       }
       if (all) break;
-      count = list_others(t, p, top, count);
+      count = list_others<T, bounded>(t, p, top, count);
     }
-    if (t.bounds.after) note_bounds(t, p, t.turns, count);
+    if constexpr (bounded) note_bounds(t, p, first, t.turns, count);
+    for (int i = 0; i < NV; ++i) store(t.tops + p * MR<T> + i * width<T>, top[i]);
     list_reached(t, p);
   }
   *t.fetch = fetch;
 }
 template <class T>
 void gauss_full(const MixtureTask<T>& t) {
-  gauss<T, Shape::full>(t);
+  gauss<T, Shape::full, false>(t);
 }
 template <class T>
 void gauss_diag(const MixtureTask<T>& t) {
-  gauss<T, Shape::diag>(t);
+  t.bounds.ids ? gauss<T, Shape::diag, true>(t) : gauss<T, Shape::diag, false>(t);
 }
 template <class T>
 void gauss_plain(const MixtureTask<T>& t) {
-  gauss<T, Shape::plain>(t);
+  t.bounds.ids ? gauss<T, Shape::plain, true>(t) : gauss<T, Shape::plain, false>(t);
 }
 
 // The rows themselves through one triangle, in place: x <- T x, so that a covariance all components
@@ -252,55 +253,50 @@ void softmax(const SoftmaxTask<T>& task) {
     const index reached = t.n_reached[p], r = p * MR<T>;
     Panel<T> top, sum = {}, cross = {};
     VecInt<T> best[NV] = {}, set[NV] = {};
-    for (int v = 0; v < NV; ++v) top[v] = splat(T(-__builtin_inf()));
-    for (index i = 0; i < reached; ++i) {
-      const T* from = t.logits + list[i] * t.ld + r;
-      const VecInt<T> c = splat(Int<T>(list[i]));
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) {
-        const Vec<T> x = load(from + v * w);
-        best[v] = select_less(top[v], x, c, best[v]);
-        top[v] = higher(top[v], x);
-      }
-    }
+    for (int v = 0; v < NV; ++v) top[v] = load(t.tops + r + v * w);
     index count = 0;
-    for (index i = 0; i < reached; ++i) {
+    for (index i = reached - 1; i >= 0; --i) {  // of equal logits, the lowest component is the last
       const index c = list[i];
       T* to = t.logits + c * t.ld + r;
-      const Vec<T> lowest = broadcast(t.lowest + c);
+      const Vec<T> lowest = broadcast(t.lowest + c), near = lowest - splat(T(kMarkMargin));
       const VecInt<T> mark = mark_of<T>(c);
       Panel<T> x;
       bool some = false;
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
         x[v] = load(to + v * w) - top[v];
-        some |= any_not_greater(lowest, x[v]);
+        some |= any_not_greater(near, x[v]);
       }
       fetch_some(fetch, 4);
-      if (some) t.active[count++] = std::int32_t(c);
+      if (!some) {
+        for (int v = 0; v < NV; ++v) store(to + v * w, Vec<T>{});
+        continue;
+      }
+      t.active[count++] = std::int32_t(c);
+      Panel<T> within, e;
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
-        if (!some) {
-          store(to + v * w, Vec<T>{});
-          continue;
-        }
-        const Vec<T> within = higher(x[v], lowest);
-        const VecInt<T> counts = (VecInt<T>)(within > lowest);
-        const Vec<T> e = (Vec<T>)((VecInt<T>)exp_of<T>(within) & counts);
-        set[v] ^= counts & mark;
-        sum[v] += e;
-        cross[v] = madd(e, within, cross[v]);
-        store(to + v * w, e);
+        best[v] = select_less(x[v], Vec<T>{}, best[v], splat(Int<T>(c)));
+        set[v] ^= (VecInt<T>)(x[v] > near) & mark;
+        e[v] = within[v] = higher(x[v], lowest);
+      }
+      exps_of<T, NV>(e);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        e[v] = (Vec<T>)((VecInt<T>)e[v] & (VecInt<T>)(within[v] > lowest));
+        sum[v] += e[v];
+        cross[v] = madd(e[v], within[v], cross[v]);
+        store(to + v * w, e[v]);
       }
     }
     fetch_some(fetch, 4);
     Panel<T> share;
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) {
-      const Vec<T> log_sum = log_of<T>(sum[v]);
-      share[v] = load(t.weights + r + v * w) / sum[v];
+      const Vec<T> log_sum = log_of<T>(sum[v]), unit = splat(T(1)) / sum[v];
+      share[v] = load(t.weights + r + v * w) * unit;
       store(t.log_sums + r + v * w, top[v] + log_sum);
-      store(t.entropies + r + v * w, log_sum - cross[v] / sum[v]);
+      store(t.entropies + r + v * w, log_sum - cross[v] * unit);
       store_int32(t.labels + r + v * w, best[v]);
       store_int32(t.sets + r + v * w, set[v]);
     }

@@ -31,8 +31,8 @@ constexpr Kernels<T> kernels() {
           argmin_tile<T>,
           argmin_rows<T>,
           {argmin_low<T, 1>, argmin_low<T, 2>, argmin_low<T, 3>, argmin_low<T, 4>, argmin_low<T, 5>,
-           argmin_low<T, 6>, argmin_low<T, 7>, argmin_low<T, 8>, argmin_low<T, 9>, argmin_low<T, 10>,
-           argmin_low<T, 11>, argmin_low<T, 12>},
+           argmin_low<T, 6>, argmin_low<T, 7>, argmin_low<T, 8>, argmin_low<T, 9>,
+           argmin_low<T, 10>, argmin_low<T, 11>, argmin_low<T, 12>},
           argmin_sparse<T>,
           tile_scratch<T>,
           screen<T>,
@@ -44,6 +44,7 @@ constexpr Kernels<T> kernels() {
           gauss_diag<T>,
           gauss_plain<T>,
           gauss_whiten<T>,
+          carry_bounds<T>,
           softmax<T>,
           scatter_full<T>,
           scatter_diag<T>,
@@ -64,9 +65,15 @@ extern const SparseTable sparse_table;
 extern const TopNTable top_n_table;
 
 extern const Table table;
-constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA), kernels<float>(), kernels<double>(),
-                         pair_kernels(), min_plus<double>,   &linkage_table,
-                         &nn_table, &top_n_table, &sparse_table};
+constexpr Table kTable = {COTERIE_STRING(COTERIE_ISA),
+                          kernels<float>(),
+                          kernels<double>(),
+                          pair_kernels(),
+                          min_plus<double>,
+                          &linkage_table,
+                          &nn_table,
+                          &top_n_table,
+                          &sparse_table};
 const Table table = kTable;
 
 }  // namespace coterie::COTERIE_ISA

@@ -66,9 +66,9 @@ struct Active {
     Vec<T> sum{};
     for (index v = 0; v < t.n_panels * NV; ++v) {
       const Vec<T> line = load(rho + v * width<T>);
-      if (!any_not_greater(least, line)) continue;
       sum += line;
-      vectors[count++] = std::int32_t(v);
+      vectors[count] = std::int32_t(v);  // without a branch, which could not be foreseen
+      count += any_not_greater(least, line);
     }
     if (count > 0) total = lane_total<T>(sum);
   }
@@ -93,9 +93,21 @@ COTERIE_INLINE void line_totals(const Vec<T> (&v)[N], double (&totals)[N]) {
       Vec<T> group[w];
 #pragma GCC unroll 16
       for (int i = 0; i < w; ++i) group[i] = v[g + i];
-      const Vec<T> sums = sum_lanes<T>(group);
-      for (int i = 0; i < w; ++i) totals[g + i] = double(sums[i]);
+      store_double(totals + g, sum_lanes<T>(group));
     }
+  }
+}
+
+// Added to N values at `to`.
+template <int N>
+COTERIE_INLINE void add_totals(const double* totals, double* to) {
+  constexpr int w = N % width<double> == 0 ? width<double> : 1;
+#pragma GCC unroll 8
+  for (int l = 0; l < N; l += w) {
+    if constexpr (w == 1)
+      to[l] += totals[l];
+    else
+      store(to + l, load(to + l) + load(totals + l));
   }
 }
 
@@ -124,7 +136,7 @@ COTERIE_INLINE void weighted_lines(const MixtureTask<T>& t, index c, const Activ
   }
   double totals[N];
   line_totals<T>(sums, totals);
-  for (int l = 0; l < N; ++l) t.s1[c * t.depth + f + l] += totals[l];
+  add_totals<N>(totals, t.s1 + c * t.depth + f);
 }
 
 constexpr int kLines = 2 * kPairs;  // features side by side
@@ -191,11 +203,8 @@ COTERIE_INLINE void diagonal_sums(const MixtureTask<T>& t, index c, const std::i
   }
   double totals[2 * N];
   line_totals<T>(sums, totals);
-  double* __restrict s1 = t.s1 + c * t.depth + f, * __restrict s2 = t.s2 + c * t.depth + f;
-#pragma GCC unroll 8
-  for (int l = 0; l < N; ++l) s1[l] += totals[l];
-#pragma GCC unroll 8
-  for (int l = 0; l < N; ++l) s2[l] += totals[N + l];
+  add_totals<N>(totals, t.s1 + c * t.depth + f);
+  add_totals<N>(totals + N, t.s2 + c * t.depth + f);
 }
 
 template <class T, int N>

@@ -275,6 +275,12 @@ COTERIE_INLINE void store_float(float* p, Vec<double> v) {
   const FloatPart part = __builtin_convertvector(v, FloatPart);
   std::memcpy(p, &part, sizeof part);
 }
+COTERIE_INLINE void store_double(double* p, Vec<double> v) { store(p, v); }
+COTERIE_INLINE void store_double(double* p, Vec<float> v) {
+  typedef double Doubles __attribute__((vector_size(width<float> * 8)));
+  const Doubles wide = __builtin_convertvector(v, Doubles);
+  std::memcpy(p, &wide, sizeof wide);
+}
 COTERIE_INLINE FloatPart square_roots(FloatPart v) {
 #if COTERIE_VECTOR_BYTES == 64
   return (FloatPart)_mm256_sqrt_ps((__m256)v);
@@ -285,6 +291,17 @@ COTERIE_INLINE FloatPart square_roots(FloatPart v) {
   return v;
 #endif
 }
+
+#if COTERIE_VECTOR_BYTES == 64
+COTERIE_INLINE Vec<float> square_roots(Vec<float> v) { return (Vec<float>)_mm512_sqrt_ps((__m512)v); }
+#elif COTERIE_VECTOR_BYTES == 32
+COTERIE_INLINE Vec<float> square_roots(Vec<float> v) { return (Vec<float>)_mm256_sqrt_ps((__m256)v); }
+#elif COTERIE_VECTOR_BYTES != 0  // of one lane it is the above
+COTERIE_INLINE Vec<float> square_roots(Vec<float> v) {
+  for (int i = 0; i < width<float>; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+}
+#endif
 
 // sum + the four products of unsigned (a) and signed (b) bytes of each 32-bit lane, exact. Any CPU.
 struct ByteDot {
