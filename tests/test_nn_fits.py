@@ -129,6 +129,26 @@ def test_updates_of_large_nets_at_once(rule, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize("loss", ["mse", "half_squared"])
+@pytest.mark.parametrize("outputs", [3, 230, 451])
+def test_a_last_layer_in_parts(outputs, loss, dtype):
+    """Columns of outputs through their loss and back, as metrics forbid: the same bits."""
+
+    def trained(n_threads, **more):
+        ops = dense(7, 300, "relu"), dense(300, 300, "tanh"), dense(300, outputs)
+        built = Built(*ops, dtype=dtype)
+        X, Y = rows(90, 7, dtype), targets("mse", 90, outputs, dtype)
+        options = {"epochs": 2, "batch_size": 70, "n_threads": n_threads}
+        built.fit(X, Y, {"name": loss}, {"name": "adam"}, **options | more)
+        return built.theta, built.history[:, 0]
+
+    one = trained(1)
+    for other in (trained(1, metrics=["mae"]), trained(2), trained(5)):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@DTYPES
 def test_averages_of_dead_units_do_not_become_subnormal(dtype):
     built = Built(dense(2, 3, "relu"), dense(3, 1), dtype=dtype)
     X, Y = np.ones((4, 2), dtype), np.zeros((4, 1), dtype)

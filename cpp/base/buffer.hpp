@@ -1,10 +1,6 @@
 // Owned memory, aligned to a cache line, sizes checked against overflow; contents uninitialised.
 #pragma once
 #include <cstddef>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -18,19 +14,26 @@ inline std::int64_t checked_product(std::int64_t a, std::int64_t b) {
   return product;
 }
 
+// Memory as Buffer wants it. What is given back is kept for a while, up to a few megabytes: the
+// system takes longer to hand out new pages than a small fit to fill them.
+namespace memory {
+struct Block {
+  void* data = nullptr;
+  std::size_t bytes = 0;
+};
+Block take(std::size_t bytes);  // or larger
+void give(Block block) noexcept;
+}  // namespace memory
+
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::int64_t size) : size_(size) {
-    const auto bytes = static_cast<std::size_t>(checked_product(size, sizeof(T)));
-    data_.get_deleter().alignment = bytes < kLarge ? 64 : std::size_t{2} << 20;
-    data_.reset(
-        static_cast<T*>(::operator new(bytes, std::align_val_t{data_.get_deleter().alignment})));
-#ifdef __linux__
-    // A fault for every small page takes longer than filling it (bench: linkage, complete, 10,000).
-    if (bytes >= kLarge) madvise(data_.get(), bytes, MADV_HUGEPAGE);
-#endif
+    const memory::Block block =
+        memory::take(static_cast<std::size_t>(checked_product(size, sizeof(T))));
+    data_.get_deleter().bytes = block.bytes;
+    data_.reset(static_cast<T*>(block.data));
   }
   Buffer(std::int64_t size, T value) : Buffer(size) { fill(value); }
 
@@ -44,10 +47,9 @@ class Buffer {
   }
 
  private:
-  static constexpr std::size_t kLarge = std::size_t{64} << 20;
   struct Free {
-    std::size_t alignment = 64;
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+    std::size_t bytes = 0;
+    void operator()(T* p) const { memory::give({p, bytes}); }
   };
   std::unique_ptr<T, Free> data_;
   std::int64_t size_ = 0;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
 
+#include "../base/buffer.hpp"
 #include "../base/finite.hpp"
 #include "../base/threads.hpp"
 #include "bind.hpp"
@@ -330,6 +332,21 @@ void define_layer(py::module_& m) {
       "n_threads"_a);
 }
 
+template <class T>
+py::array filled(index size, double value) {
+  auto buffer = std::make_unique<Buffer<T>>(size, T(value));
+  T* data = buffer->data();
+  const py::capsule owner(buffer.get(), [](void* p) { delete static_cast<Buffer<T>*>(p); });
+  buffer.release();
+  return py::array_t<T>(size, data, owner);
+}
+
+// An array for parameters or slots: vectors of them cross no cache line, as NumPy's own may.
+py::array values(index size, double value, const py::dtype& dtype) {
+  return dtype.itemsize() == sizeof(float) ? filled<float>(size, value)
+                                           : filled<double>(size, value);
+}
+
 }  // namespace
 
 void nn_(py::module_& m) {
@@ -342,6 +359,7 @@ void nn_(py::module_& m) {
   m.def(
       "nn_slots", [](const py::dict& optimizer) { return nn::slots_of(rule_of(optimizer)); },
       "optimizer"_a);
+  m.def("nn_values", values, "size"_a, "value"_a, "dtype"_a);
   m.def("nn_forward", forward, "net"_a, "theta"_a, "state"_a, "X"_a, "out"_a, "n_threads"_a);
   m.def("nn_evaluate", evaluate, "net"_a, "theta"_a, "state"_a, "X"_a, "Y"_a, "sample_weight"_a,
         "loss"_a, "metrics"_a, "n_threads"_a);

@@ -84,6 +84,7 @@ struct DenseTask {
   T alpha;
   const T* outputs;  // ... or, where not null: v activation'(.), from the activation's own outputs
   std::int64_t outputs_ld;
+  std::int64_t from = 0, to = -1;  // p alone, -1: depth; sums before are in out, last ones finished
 };
 
 // Weights from partial gradients: g = scale * clip(sum of parts + penalties), then the rule.
@@ -119,6 +120,7 @@ struct WeightsTask {
   T* db;          // sum_r d(j, r): an input that is always 1
   // outer: null, or two tasks, of the weights and of b: gradients go there and are not stored.
   const UpdateTask<T>* update;
+  std::int64_t d_room;  // outer: columns of d that may be read, more than `outputs` or as many
 };
 
 // Lines z to lines a = activation(z), or lines of dL/da to dL/dz, in place or not.
@@ -148,7 +150,8 @@ struct LossTask {
   std::int64_t gradient_ld;
   T* outputs;  // *_logits: lines of probabilities, or null
   std::int64_t outputs_ld;
-  T* values;  // lanes: the loss of each row
+  T* values;                         // lanes: the loss of each row
+  std::int64_t begin = 0, end = -1;  // squared losses: these columns alone, on top of values
 };
 
 template <class T>

@@ -1,6 +1,9 @@
 // Sizes that do not fit, and the form of a refusal.
+#include <cstdint>
 #include <limits>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "../../cpp/base/buffer.hpp"
 #include "../../cpp/base/check.hpp"
@@ -19,6 +22,22 @@ TEST(base, checked_product) {
   THROWN(std::bad_alloc, checked_product(most, 2));
   THROWN(std::bad_alloc, checked_product(-1, 5));
   THROWN(std::bad_alloc, checked_product(5, -1));
+}
+
+TEST(base, kept_memory) {
+  // What was given back may come again, always large and aligned enough, and never twice.
+  std::vector<Buffer<double>> all;
+  for (int round = 0; round < 4; ++round) {
+    for (index size = 1; size <= (index{1} << 20); size = size * 3 + round) all.emplace_back(size);
+    for (std::size_t k = 0; k < all.size(); ++k) {
+      CHECK_EQUAL(reinterpret_cast<std::uintptr_t>(all[k].data()) % 64, 0u);
+      all[k].fill(double(k));
+    }
+    for (std::size_t k = 0; k < all.size(); ++k)
+      for (index i = 0; i < all[k].size(); ++i)
+        if (all[k][i] != double(k)) CHECK_EQUAL(all[k][i], double(k));
+    all.resize(all.size() / 2);
+  }
 }
 
 TEST(base, buffer) {

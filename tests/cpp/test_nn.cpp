@@ -103,7 +103,7 @@ void gradients() {
               if (r < rows) turned[r * wide + j] = d[j * lanes + r];
             }
           nn::WeightsTask<T> t{x.data(),  lanes,   inputs, d.data(),    lanes,     outputs, lanes,
-                               dw.data(), outputs, false,  ones.data(), db.data(), nullptr};
+                               dw.data(), outputs, false,  ones.data(), db.data(), nullptr, wide};
           leaves<T>().weights_dot(t);
           t.add = true;
           t.d = turned.data();

@@ -3,11 +3,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
 
 #include "../../cpp/algo/kmeans/kmeans.hpp"
+#include "../../cpp/base/helping.hpp"
 #include "../../cpp/base/interrupt.hpp"
 #include "../../cpp/base/threads.hpp"
 #include "data.hpp"
@@ -124,6 +126,33 @@ TEST(threads, shares_stay_with_their_threads) {
   }
   CHECK_EQUAL(error, std::string("1"));
   if (!threads::runtime().empty()) CHECK_EQUAL(ran.load(), 4);
+  check_usable();
+}
+
+TEST(threads, who_is_done_helps) {
+  // Every piece runs once and before its call returns, whoever takes it; shares take unlike times.
+  for (int shares : {1, 2, 4})
+    for (int time = 0; time < 100; ++time) {
+      threads::Helping helping(shares);
+      std::vector<std::vector<int>> ran(static_cast<std::size_t>(shares), std::vector<int>(60));
+      threads::parallel_shares(shares, [&](index share, int) {
+        helping.share([&] {
+          std::vector<int>& own = ran[static_cast<std::size_t>(share)];
+          for (int call = 0; call < 5 + 10 * share; ++call) {
+            const index count = (7 * call + time) % 60;
+            std::fill(own.begin(), own.end(), 0);
+            helping.pieces(int(share), count, [&](index k) { ++own[static_cast<std::size_t>(k)]; });
+            CHECK_EQUAL(std::count(own.begin(), own.begin() + count, 1), count);
+          }
+        });
+      });
+    }
+  threads::Helping helping(2);
+  THROWN(std::runtime_error, threads::parallel_shares(2, [&](index share, int) {
+           helping.share([&] {
+             if (share == 0) throw std::runtime_error("0");
+           });
+         }));
   check_usable();
 }
 

@@ -32,13 +32,24 @@ void shuffle(index* order, index n, std::uint64_t seed, index epoch) {
 // Parameters and statistics at some point of the fit.
 template <class T>
 struct Saved {
-  Saved(index theta, index state, index slots)
-      : values(theta + state + slots), sizes{theta, state, slots} {}
+  Saved(index theta, index state, index slots, int threads)
+      : values(theta + state + slots), sizes{theta, state, slots}, n_threads(threads) {}
   void take(const T* theta, const T* state, const T* slots) {
-    T* to = std::copy_n(theta, sizes[0], values.data());
-    to = std::copy_n(state, sizes[1], to);
-    std::copy_n(slots, sizes[2], to);
+    T* to = values.data();
+    const T* from[] = {theta, state, slots};
+    for (int k = 0; k < 3; to += sizes[k++]) copy(from[k], sizes[k], to);
     filled = true;
+  }
+  void copy(const T* from, index n, T* to) const {
+    constexpr index block = index{1} << 16;
+    if (n <= block || n_threads <= 1) {
+      std::copy_n(from, n, to);
+      return;
+    }
+    threads::parallel_blocks((n + block - 1) / block, n_threads, [&](index k, int) {
+      const index at = k * block;
+      std::copy_n(from + at, std::min(block, n - at), to + at);
+    });
   }
   void give(T* theta, T* state, T* slots) const {
     const T* from = values.data();
@@ -48,6 +59,7 @@ struct Saved {
   }
   Buffer<T> values;
   index sizes[3];
+  int n_threads;
   bool filled = false;
 };
 
@@ -63,8 +75,8 @@ class Loop {
         slots_(slots_of(f.optimizer.rule) * f.net.n_theta),
         optimizer_(f.optimizer),
         stepper_(f.net, f.objective, f.theta, f.state, batch_rows_, f.settings.n_threads),
-        best_(f.net.n_theta, f.net.n_state, slots_),
-        last_(f.net.n_theta, f.net.n_state, slots_) {
+        best_(f.net.n_theta, f.net.n_state, slots_, f.settings.n_threads),
+        last_(f.net.n_theta, f.net.n_state, slots_, f.settings.n_threads) {
     if (f.settings.shuffle && batches_ > 1) order_ = Buffer<index>(rows_);
     if (batches_ == 1 && f.settings.epochs - f.settings.initial_epoch > 1) stepper_.keep_rows();
     if (f.validation)

@@ -32,7 +32,7 @@ OwnTile<T>::OwnTile(const Plan& plan, index chunk, bool keep) {
   random = Buffer<std::uint64_t>(n, 0);
   this->keys = random.data();
   if (!plan.training) return;
-  const index columns = keep ? plan.turned : round_up_to(plan.widest, w);
+  const index columns = keep ? plan.turned : turned_stride<T>(plan.widest);
   gradients = Buffer<T>(checked_product(n, columns), T(0));
   this->turned = gradients.data();
   moments = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));
@@ -62,19 +62,27 @@ template <class T>
 void product(const DenseTask<T>& t, const Team& team) {
   constexpr index grain =
       12;  // columns: a multiple of most blocks of columns (engine/leaf/dense.hpp)
+  constexpr index least = 1 << 19;  // multiplications worth giving away
   const index w = kernels<T>().width;
-  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads) {
-    team.pieces(t.columns, grain, [&](index j0, index j1) {
-      DenseTask<T> piece = t;
-      piece.w += t.turned ? j0 * t.w_ld : j0;
-      if (t.bias) piece.bias += j0;
-      piece.out += j0 * t.out_ld;
-      if (t.outputs) piece.outputs += j0 * t.outputs_ld;
-      piece.columns = j1 - j0;
-      kernels<T>().dense(piece);
-    });
+  const auto columns = [&](index j0, index j1) {
+    DenseTask<T> piece = t;
+    piece.w += t.turned ? j0 * t.w_ld : j0;
+    if (t.bias) piece.bias += j0;
+    piece.out += j0 * t.out_ld;
+    if (t.outputs) piece.outputs += j0 * t.outputs_ld;
+    piece.columns = j1 - j0;
+    kernels<T>().dense(piece);
+  };
+  if (team.helping) {
+    const index depth = t.to < 0 ? t.depth : t.to - t.from;
+    const index size = round_up_to(std::max<index>(4 * grain, least / (depth * t.lanes)), grain);
+    if (t.columns <= size) return columns(0, t.columns);
+    team.helping->pieces(team.share, (t.columns + size - 1) / size,
+                         [&](index k) { columns(k * size, std::min(t.columns, (k + 1) * size)); });
     return;
   }
+  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads)
+    return team.pieces(t.columns, grain, columns);
   team.pieces(t.lanes, 4 * w, [&](index r0, index r1) {
     DenseTask<T> piece = t;
     piece.x += r0;
@@ -173,7 +181,8 @@ template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team) {
   const T* in = tile.line(0);
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+  const std::size_t n = plan.steps.size() - (plan.streams ? 1 : 0);
+  for (std::size_t i = 0; i < n; ++i) {
     const Step& s = plan.steps[i];
     T* out = tile.line(s.out);
     answer_interrupt(plan, tile.rows);
@@ -201,24 +210,41 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
   }
 }
 
+namespace {
+
 template <class T>
-Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
-               bool with_gradient, Tile<T>& tile, const Team& team) {
-  const Data<T>& data = *batch.data;
-  const auto weight = [&](index r) {
-    return data.weights ? data.weights[row_of(batch, begin + r)] : 1.0;
-  };
+double weight_of(const Batch<T>& batch, index r) {
+  return batch.data->weights ? batch.data->weights[row_of(batch, r)] : 1.0;
+}
+
+// Lines of probabilities that only metrics want.
+template <class T>
+T* probabilities(const Plan& plan, const Objective& objective, const Tile<T>& tile) {
+  const bool wanted = plan.fused != Activation::linear && !objective.metrics.empty();
+  return wanted ? tile.line(plan.at_p) : nullptr;
+}
+
+}  // namespace
+
+template <class T>
+void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+                 bool with_gradient, Tile<T>& tile, const Team& team) {
   const double factor = objective.scale / batch.divisor;
-  if (data.weights)
-    for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight(r) * factor);
+  if (batch.data->weights)
+    for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight_of(batch, begin + r) * factor);
   else
     std::fill_n(tile.scale, tile.rows, T(factor));
   std::fill(tile.scale + tile.rows, tile.scale + tile.lanes, T(0));
+  if (!plan.streams) loss_columns(plan, objective, with_gradient, 0, -1, tile, team);
+}
+
+template <class T>
+void loss_columns(const Plan& plan, const Objective& objective, bool with_gradient, index j0,
+                  index j1, Tile<T>& tile, const Team& team) {
   const T* p = tile.line(plan.steps.back().out);
   const T* y = tile.y;
   T* g = with_gradient ? tile.line(plan.steps.back().gradient) : nullptr;
-  T* outputs = plan.fused != Activation::linear && !objective.metrics.empty() ? tile.line(plan.at_p)
-                                                                              : nullptr;
+  T* outputs = probabilities(plan, objective, tile);
   const double smooth = objective.label_smoothing;
   const index classes =
       plan.loss == Loss::binary || plan.loss == Loss::binary_logits ? 2 : plan.outputs;
@@ -226,13 +252,21 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
     kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth), T(smooth / double(classes)),
                        r1 - r0, plan.outputs, p + r0, tile.ld, y + r0, tile.ld, tile.scale + r0,
                        g ? g + r0 : nullptr, tile.ld, outputs ? outputs + r0 : nullptr, tile.ld,
-                       tile.values + r0});
+                       tile.values + r0, j0, j1});
   });
+}
+
+template <class T>
+Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+               Tile<T>& tile) {
+  const T* outputs = probabilities(plan, objective, tile);
+  if (outputs == nullptr) outputs = tile.line(plan.steps.back().out);
   Sums sums;
-  for (index r = 0; r < tile.rows; ++r) sums.loss += weight(r) * double(tile.values[r]);
+  for (index r = 0; r < tile.rows; ++r)
+    sums.loss += weight_of(batch, begin + r) * double(tile.values[r]);
   for (std::size_t k = 0; k < objective.metrics.size(); ++k) {
-    kernels<T>().metric({objective.metrics[k], tile.lanes, plan.outputs, outputs ? outputs : p,
-                         tile.ld, y, tile.ld, tile.values});
+    kernels<T>().metric({objective.metrics[k], tile.lanes, plan.outputs, outputs, tile.ld, tile.y,
+                         tile.ld, tile.values});
     for (index r = 0; r < tile.rows; ++r) sums.metrics[k] += double(tile.values[r]);
   }
   for (const Step& s : plan.steps)
@@ -240,18 +274,21 @@ Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& bat
   return sums;
 }
 
-#define COTERIE_INSTANTIATE(T)                                                                   \
-  template struct Tile<T>;                                                                       \
-  template struct OwnTile<T>;                                                                    \
-  template index line_stride<T>(index);                                                          \
-  template void product(const DenseTask<T>&, const Team&);                                       \
-  template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,  \
-                            const Team&);                                                        \
-  template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);           \
-  template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,   \
-                             const Team&);                                                       \
-  template Sums loss_tile(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
-                          const Team&);
+#define COTERIE_INSTANTIATE(T)                                                                     \
+  template struct Tile<T>;                                                                         \
+  template struct OwnTile<T>;                                                                      \
+  template index line_stride<T>(index);                                                            \
+  template void product(const DenseTask<T>&, const Team&);                                         \
+  template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,    \
+                            const Team&);                                                          \
+  template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);             \
+  template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,     \
+                             const Team&);                                                         \
+  template void loss_columns(const Plan&, const Objective&, bool, index, index, Tile<T>&,          \
+                             const Team&);                                                         \
+  template void loss_values(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
+                            const Team&);                                                          \
+  template Sums loss_sums(const Plan&, const Objective&, const Batch<T>&, index, Tile<T>&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 

@@ -5,6 +5,17 @@
 
 namespace coterie::nn {
 
+// Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
+// crowd a few sets of the cache.
+template <class T>
+index line_stride(index lanes);
+// The same between rows of gradients.
+template <class T>
+index turned_stride(index outputs) {
+  const index w = kernels<T>().width;
+  return ((outputs + w - 1) / w | 1) * w;
+}
+
 // One chunk, or lanes of it. A line holds one feature's values of all its rows.
 template <class T>
 struct Tile {
@@ -12,7 +23,7 @@ struct Tile {
   // The gradient of a step as rows.
   T* turned_of(const Step& step) const {
     const index before = keeps ? room * step.turned : 0;
-    return turned + before + first * round_up_to(step.op.outputs, kernels<T>().width);
+    return turned + before + first * turned_stride<T>(step.op.outputs);
   }
   Tile lanes_of(index begin, index end) const;
   index inputs, ld, room, first = 0, rows = 0, lanes = 0;
@@ -31,10 +42,6 @@ struct OwnTile : Tile<T> {
   Buffer<T> lines, own, vectors, gradients, moments;
   Buffer<std::uint64_t> random;
 };
-// Values between lines of a tile of `lanes` lanes. An odd number of vectors: a power of two would
-// crowd a few sets of the cache.
-template <class T>
-index line_stride(index lanes);
 
 // The parameters and the moving statistics.
 template <class T>
@@ -74,10 +81,24 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
 template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team);
-// with_gradient: dL/d(output) into the tile's first gradient.
+// Of these columns of the output.
 template <class T>
-Sums loss_tile(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
-               bool with_gradient, Tile<T>& tile, const Team& team);
+void loss_columns(const Plan& plan, const Objective& objective, bool with_gradient, index j0,
+                  index j1, Tile<T>& tile, const Team& team);
+// Of a plan that streams: the last step forward, the loss, and the step's way back, some columns at
+// a time, so that weights and gradients are still in the cache when they are wanted again. The sums
+// are what they would be one after the other. Between loss_values and loss_sums.
+template <class T>
+void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>& weights,
+                 Tile<T>& tile, const Team& team);
+// Of every row. with_gradient: dL/d(output) into the tile's first gradient.
+template <class T>
+void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+                 bool with_gradient, Tile<T>& tile, const Team& team);
+// Over the rows, with metrics, for which the values of the losses make way.
+template <class T>
+Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
+               Tile<T>& tile);
 // dL/d(theta) of the tile into `gradient`, shaped like theta, or added to it; of a tile that keeps
 // the gradients of all steps those of weights come later, by weights_gradient.
 template <class T>
@@ -87,17 +108,24 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
 // ---- the parts
 
 constexpr index kInputs = 24;  // a multiple of most blocks of inputs (engine/leaf/dense.hpp)
+struct Piece {
+  index i0, i1, j0, j1;  // inputs and outputs of a dense step
+};
 
 template <class T>
 void product(const DenseTask<T>& task, const Team& team);
-// D to rows, where weights_gradient wants it so.
+// Columns [j0, j1) of D to rows, where weights_gradient wants it so.
 template <class T>
-void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, const Team& team);
-// Lines [i0, i1) of dW = X^T D, with the last of them db unless it is null; add: to what they hold.
+void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, index j0, index j1,
+                   const Team& team);
+// A piece of dW = X^T D, with the last inputs db unless it is null; add: to what they hold.
 // rules: null, or the updates of W and b, which are then made at once.
 template <class T>
-void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, index i0,
-                      index i1, T* dw, T* db, bool add, const UpdateTask<T>* rules);
+void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, Piece piece,
+                      T* dw, T* db, bool add, const UpdateTask<T>* rules);
+// How outputs of a step may be cut, in multiples of these.
+template <class T>
+index output_grain(const Op& op, const Tile<T>& tile);
 // All of it.
 template <class T>
 void weights_gradient(const Step& step, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,

@@ -135,20 +135,27 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
   at_p = line;
   lines = at_p + (objective ? outputs : 0);
   apart = apart && !whole_batch;
-  if (train) place_gradients();
+  // Nobody asks for outputs again once their gradient is known: it may take their place.
+  const bool over = objective && objective->metrics.empty() && last.op.kind == Kind::dense &&
+                    last.op.activation == Activation::linear && last.op.activity_l1 == 0 &&
+                    last.op.activity_l2 == 0;
+  if (train) place_gradients(over);
+  const bool squared = loss == Loss::mse || loss == Loss::half_squared;
+  streams = train && over && squared && lowest + 1 < static_cast<index>(steps.size());
 }
 
-void Plan::place_gradients() {
+void Plan::place_gradients(bool over) {
   constexpr index most_lanes = 16;
   const index least = std::min(lowest, static_cast<index>(steps.size()) - 1);
   for (index i = least; i < static_cast<index>(steps.size()); ++i) {
     Step& s = steps[i];
     const bool dense = s.op.kind == Kind::dense;
     s.gradient = i > least && !dense ? steps[i - 1].gradient : lines;
+    if (over && &s == &steps.back()) s.gradient = s.out;
     if (s.gradient == lines) lines += s.op.outputs;
     if (!dense || !s.op.trainable) continue;
     s.turned = turned;
-    turned += round_up_to(s.op.outputs, most_lanes);
+    turned += round_up_to(s.op.outputs, most_lanes) + most_lanes;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../../base/buffer.hpp"
+#include "../../base/helping.hpp"
 #include "../../base/threads.hpp"
 #include "../../engine/isa.hpp"
 #include "nn.hpp"
@@ -31,6 +32,8 @@ inline bool needs_inputs(Activation a) {
 // of about the same size.
 struct Team {
   int n_threads = 1;
+  threads::Helping* helping = nullptr;  // where this is one of the shares of a tile
+  int share = 0;
   template <class F>
   void pieces(index count, index grain, const F& f) const {
     if (n_threads <= 1 || count <= grain) return f(index(0), count);
@@ -76,6 +79,7 @@ struct Plan {
   Activation fused = Activation::linear;  // what the loss does in place of the last step
   bool training = false, whole_batch = false, penalties = false;
   bool apart = true;               // rows never meet before the gradients of parameters
+  bool streams = false;            // the last step goes forward and backward by columns
   index inputs, outputs, targets;  // lines of x, of the output, of y
   index lowest = 0;                // the first step with parameters to train
   index lines = 0;                 // of a tile
@@ -87,7 +91,7 @@ struct Plan {
   index at_p;  // lines of probabilities
 
  private:
-  void place_gradients();
+  void place_gradients(bool over);  // over: the outputs
 };
 
 // Neighbours with the same penalties as one.

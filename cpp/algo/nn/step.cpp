@@ -66,7 +66,9 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
       most_(cut_of<T>(plan_, batch_rows)),
       team_{most_.layers ? n_threads_ : 1},
+      helping_(n_threads_),
       weights_{theta, state} {
+  plan_.streams = plan_.streams && most_.layers;
   const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
   // A smaller batch may be cut into larger chunks, never larger than it is.
   index chunk = most_.chunk;
@@ -75,7 +77,9 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
   for (index i = 0; i < tiles; ++i)
     tiles_.push_back(std::make_unique<OwnTile<T>>(plan_, chunk, most_.layers));
   merged_ = merged(plan_.segments);
-  parts_ = Buffer<T>(checked_product(most_.shards, stride_), T(0));
+  if (most_.layers) cut_weights();
+  parts_ = Buffer<T>(checked_product(most_.shards, stride_));
+  if (!most_.layers) parts_.fill(T(0));
   sums_.resize(static_cast<std::size_t>(most_.layers ? batch_rows + most_.chunks : most_.chunks));
 }
 
@@ -110,7 +114,8 @@ void Stepper<T>::run_shards(const Batch<T>& batch, const Cut& cut) {
       const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
       if (place(batch, k, rows, tile)) load_tile(batch, begin, rows, true, tile, Team{});
       forward_tile(plan_, weights_, batch, begin, tile, Team{});
-      sums_[k] = loss_tile(plan_, objective_, batch, begin, true, tile, Team{});
+      loss_values(plan_, objective_, batch, begin, true, tile, Team{});
+      sums_[k] = loss_sums(plan_, objective_, batch, begin, tile);
       backward_tile(plan_, weights_, batch, begin, parts_.data() + s * stride_,
                     k > s * cut.per_shard, tile, Team{});
     }
@@ -134,15 +139,14 @@ void Stepper<T>::pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<
   begin += part.first;
   if (load) load_tile(batch, begin, part.rows, true, part, team);
   forward_tile(plan_, weights_, batch, begin, part, team);
-  if (unit == part.lanes)
-    *sums = loss_tile(plan_, objective_, batch, begin, true, part, team);
-  else
-    team.pieces(part.lanes, unit, [&](index r0, index r1) {
-      for (index r = r0; r < r1; r += unit) {
-        Tile<T> few = part.lanes_of(r, r + unit);
-        sums[r / unit] = loss_tile(plan_, objective_, batch, begin + r, true, few, Team{});
-      }
-    });
+  loss_values(plan_, objective_, batch, begin, true, part, team);
+  if (plan_.streams) stream_tile(plan_, objective_, weights_, part, team);
+  team.pieces(part.lanes, unit, [&](index r0, index r1) {
+    for (index r = r0; r < r1; r += unit) {
+      Tile<T> few = part.lanes_of(r, r + unit);
+      sums[r / unit] = loss_sums(plan_, objective_, batch, begin + r, few);
+    }
+  });
   backward_tile(plan_, weights_, batch, begin, parts_.data(), add_, part, team);
 }
 
@@ -157,10 +161,10 @@ void Stepper<T>::run_layers(const Batch<T>& batch, const Cut& cut) {
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
     const bool load = place(batch, k, rows, tile);
     const index vectors = tile.lanes / w, n = n_threads_;
-    if (plan_.apart && vectors >= 2 * n)
+    if (n > 1 && plan_.apart && vectors >= 2 * n)
       threads::parallel_shares(n_threads_, [&](index b, int) {
         Tile<T> part = tile.lanes_of(b * vectors / n * w, (b + 1) * vectors / n * w);
-        pass_lanes(batch, begin, load, part, Team{});
+        helping_.share([&] { pass_lanes(batch, begin, load, part, Team{1, &helping_, int(b)}); });
       });
     else
       pass_lanes(batch, begin, load, tile, team_);
@@ -168,39 +172,42 @@ void Stepper<T>::run_layers(const Batch<T>& batch, const Cut& cut) {
   }
 }
 
-// Gradients of weights, of what the last pass left; with a task also the update. Inputs of all
-// steps, one after the other, are cut into as many shares as there are threads.
+// Pieces of all weights that take some microseconds each, the last step's first: its gradients are
+// the first to leave the cache.
+template <class T>
+void Stepper<T>::cut_weights() {
+  constexpr index size = 256;  // vectors of weights, or somewhat more
+  const index w = kernels<T>().width;
+  for (index i = static_cast<index>(plan_.steps.size()) - 1; i >= 0; --i) {
+    const Op& op = plan_.steps[i].op;
+    if (op.kind != Kind::dense || !op.trainable) continue;
+    const index grain = output_grain(op, *tiles_[0]),
+                most = round_up_to(std::min(op.outputs, 8 * w), grain);
+    const index inputs = round_up_to(std::max<index>(1, size / ((most + w - 1) / w)), kInputs);
+    for (index j = 0; j < op.outputs; j += most)
+      for (index k = 0; k < op.inputs; k += inputs)
+        pieces_.push_back(
+            {i, {k, std::min(op.inputs, k + inputs), j, std::min(op.outputs, j + most)}});
+  }
+}
+
+// Gradients of weights, of what the last pass left; with a task also the update.
 template <class T>
 void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
   const Tile<T>& tile = *tiles_[0];
-  const auto cost = [](const Op& op) { return (op.outputs + 15) / 16; };  // of an input
-  index total = 0;
-  for (const Step& s : plan_.steps)
-    if (s.op.kind == Kind::dense && s.op.trainable) total += s.op.inputs * cost(s.op);
-  threads::parallel_shares(n_threads_, [&](index share, int) {
-    index before = 0;
-    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-      const Step& s = plan_.steps[i];
-      const Op& op = s.op;
-      if (op.kind != Kind::dense || !op.trainable) continue;
-      const auto cut = [&](index at) {
-        const index input = (at - before) / cost(op);
-        if (input >= op.inputs) return op.inputs;
-        return std::max<index>(0, input) / kInputs * kInputs;
-      };
-      const index i0 = cut(total * share / n_threads_), i1 = cut(total * (share + 1) / n_threads_);
-      before += op.inputs * cost(op);
-      if (i0 >= i1) continue;
-      const Penalised bounds[2] = {{op.weights, 0, op.l1, op.l2},
-                                   {op.bias, 0, op.bias_l1, op.bias_l2}};
-      UpdateTask<T> rules[2];
-      for (int k = 0; task && k < 2; ++k)
-        if (bounds[k].offset >= 0) rules[k] = part_of(*task, bounds[k], penalty_factor_, 0, 0);
-      weights_gradient(s, tile, tile.line(i > 0 ? plan_.steps[i - 1].out : 0),
-                       tile.line(s.gradient), i0, i1, parts_.data() + op.weights,
-                       op.bias >= 0 ? parts_.data() + op.bias : nullptr, add_,
-                       task ? rules : nullptr);
-    }
+  threads::parallel_blocks(static_cast<index>(pieces_.size()), n_threads_, [&](index k, int) {
+    const auto& [i, piece] = pieces_[k];
+    const Step& s = plan_.steps[i];
+    const Op& op = s.op;
+    const Penalised bounds[2] = {{op.weights, 0, op.l1, op.l2},
+                                 {op.bias, 0, op.bias_l1, op.bias_l2}};
+    UpdateTask<T> rules[2];
+    for (int b = 0; task && b < 2; ++b)
+      if (bounds[b].offset >= 0) rules[b] = part_of(*task, bounds[b], penalty_factor_, 0, 0);
+    weights_gradient(s, tile, tile.line(i > 0 ? plan_.steps[i - 1].out : 0), tile.line(s.gradient),
+                     piece, parts_.data() + op.weights,
+                     op.bias >= 0 ? parts_.data() + op.bias : nullptr, add_,
+                     task ? rules : nullptr);
   });
 }
 
@@ -337,7 +344,8 @@ void Evaluator<T>::run(const Data<T>& data, double* results) {
     const index begin = k * cut_.chunk, rows = std::min(cut_.chunk, data.x.rows - begin);
     load_tile(batch, begin, rows, true, tile, Team{});
     forward_tile(plan_, weights_, batch, begin, tile, Team{});
-    sums_[k] = loss_tile(plan_, objective_, batch, begin, false, tile, Team{});
+    loss_values(plan_, objective_, batch, begin, false, tile, Team{});
+    sums_[k] = loss_sums(plan_, objective_, batch, begin, tile);
     sparse_sums(plan_, tile, sparse_.data() + k * n_sparse_);
   });
   for (index k = 1; k < cut_.chunks; ++k)

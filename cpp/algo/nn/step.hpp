@@ -1,6 +1,8 @@
 // One step of training: a batch's gradient from its chunks, and the update.
 #pragma once
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "pass.hpp"
 
@@ -31,6 +33,7 @@ class Stepper {
   void run_shards(const Batch<T>& batch, const Cut& cut);
   void run_layers(const Batch<T>& batch, const Cut& cut);
   void pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<T>& part, const Team& team);
+  void cut_weights();
   void weights_of_steps(const UpdateTask<T>* task);
   double penalty() const;
   void reduce_parts();
@@ -43,10 +46,12 @@ class Stepper {
   index size_, stride_;  // of theta; of one partial gradient
   int n_threads_;        // worth having for a full batch
   Cut most_;
-  Team team_;  // within a tile and in the update
+  Team team_;                 // within a tile and in the update
+  threads::Helping helping_;  // among the shares of a tile
   Weights<T> weights_;
   std::vector<std::unique_ptr<OwnTile<T>>> tiles_;  // one a thread
   std::vector<Penalised> merged_;
+  std::vector<std::pair<index, Piece>> pieces_;  // of weights, with their steps
   Buffer<T> parts_;
   Buffer<T> kept_;             // lines of x and y of every chunk
   std::vector<char> is_kept_;  // of each chunk: are they there?

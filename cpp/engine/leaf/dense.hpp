@@ -129,12 +129,13 @@ COTERIE_INLINE void dense_rest(const nn::DenseTask<T>& t, index r, index p0, ind
 
 template <class T>
 void dense(const nn::DenseTask<T>& t) {
-  index p = 0;
+  const index to = t.to < 0 ? t.depth : t.to;
+  index p = t.from;
   do {
-    const index end = t.depth - p <= kDenseDepth<T> ? t.depth : p + kDenseDepth<T>;
+    const index end = to - p <= kDenseDepth<T> ? to : p + kDenseDepth<T>;
     dense_rest<T, NV>(t, 0, p, end);
     p = end;
-  } while (p < t.depth);
+  } while (p < to);
 }
 
 // ---- dL/dW
@@ -162,57 +163,52 @@ COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
   for (index r = 0; r < count; ++r) out[r] = add ? line[r] + out[r] : line[r];
 }
 
-// Brings what update_block will want while the products are formed.
+// Brings what update_block will want of row i while the products are formed.
 template <class T>
-COTERIE_INLINE void fetch_block(const nn::WeightsTask<T>& t, index i, index j, int n, int v) {
+COTERIE_INLINE void fetch_row(const nn::WeightsTask<T>& t, index i, index j, int v) {
   constexpr index line = 64 / index(sizeof(T));
   const nn::UpdateTask<T>& u = t.update[0];
-  for (index k = i; k < i + n && k < t.inputs; ++k)
-    for (index at = k * t.dw_ld + j; at < k * t.dw_ld + j + v * width<T>; at += line) {
-      __builtin_prefetch(u.w + at, 1);
-      if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
-      if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
-    }
+  if (i >= t.inputs) return;
+  for (index at = i * t.dw_ld + j; at < i * t.dw_ld + j + v * width<T>; at += line) {
+    __builtin_prefetch(u.w + at, 1);
+    if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
+    if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
+  }
 }
 
 // The updates of an n x m block from its gradients.
 template <class T>
-[[gnu::noinline]] void update_block(const nn::WeightsTask<T>& t, index i, index j, index n, index m,
-                                    const T* sums) {
+COTERIE_INLINE void update_block(const nn::WeightsTask<T>& t, index i, index j, index n, index m,
+                                 const T* sums) {
   const index weights = t.inputs - i < n ? t.inputs - i : n;
-  for (int bias = 0; bias < 2; ++bias) {
-    nn::UpdateTask<T> u = t.update[bias];
-    u.rows = bias ? n - weights : weights;
-    if (u.rows == 0) continue;
-    const index from = bias ? j : i * t.dw_ld + j;
-    u.w += from;
-    if (u.slot0) u.slot0 += from;
-    if (u.slot1) u.slot1 += from;
-    u.parts = bias ? sums + weights * m : sums;
-    u.size = t.outputs - j < m ? t.outputs - j : m;
-    u.ld = t.dw_ld, u.part_ld = m;
-    update<T>(u);
-  }
+  const index size = t.outputs - j < m ? t.outputs - j : m;
+  if (weights > 0) update_span<T>(t.update[0], {i * t.dw_ld + j, sums, weights, size, t.dw_ld, m});
+  if (weights < n) update_span<T>(t.update[1], {j, sums + weights * m, 1, size, 0, m});
 }
 
 template <class T, int N, int V>
 [[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
   constexpr index m = V * width<T>;
-  if (t.update) fetch_block<T>(t, i, j, N, V);
   Vec<T> acc[N][V] = {};
   const T* x[N];
   for (int n = 0; n < N; ++n) x[n] = input_line(t, i + n);
   const T* d = t.d + j;
+  index r = 0;
 #pragma GCC unroll 1
-  for (index r = 0; r < t.rows; ++r, d += t.d_ld) {
-    Vec<T> dv[V];
+  for (int part = 0; part < N; ++part) {  // memory is asked for a little at a time
+    if (t.update) fetch_row<T>(t, i + part, j, V);
+    const index end = (part + 1) * t.rows / N;
+#pragma GCC unroll 1
+    for (; r < end; ++r, d += t.d_ld) {
+      Vec<T> dv[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) dv[v] = load(d + v * width<T>);
+      for (int v = 0; v < V; ++v) dv[v] = load(d + v * width<T>);
 #pragma GCC unroll 16
-    for (int n = 0; n < N; ++n) {
-      const Vec<T> xv = broadcast(x[n] + r);
+      for (int n = 0; n < N; ++n) {
+        const Vec<T> xv = broadcast(x[n] + r);
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
+        for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
+      }
     }
   }
   T sums[N * m];
@@ -249,7 +245,7 @@ COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, index j) {
   const index inputs = all_inputs(t);
   // A last block reaches into the padding where that takes fewer blocks.
   for (; t.outputs - j > (V > 1 ? (V / 2) * width<T> : 0); j += V * width<T>) {
-    if (V > 1 && t.d_ld - j < V * width<T>) break;
+    if (V > 1 && t.d_room - j < V * width<T>) break;
     for (index i = 0; i < inputs;) {
       const index n = at_most(int(block_size(inputs - i, most_inputs<V>)), most_inputs<V>);
       outer_inputs<T, most_inputs<V>, V>(t, i, n, j);

@@ -67,14 +67,27 @@ COTERIE_INLINE Vec<T> by_column(const LossRows<T>& rows, const F& f) {
   return sum;
 }
 
-template <class T>
-Vec<T> squared_rows(const LossRows<T>& rows, T term, T slope) {
-  return by_column<T>(
-      rows, [&](Vec<T> p, Vec<T> y, Vec<T> & g) __attribute__((always_inline)) {
-        const Vec<T> e = p - y;
-        g = e * splat(slope);
-        return e * e * splat(term);
-      });
+// Of V vectors of rows at once: so little is done to a value that what counts is how much of a line
+// is read at a time.
+template <class T, int V>
+void squared_rows(const nn::LossTask<T>& t, index r, T term, T slope) {
+  Vec<T> sum[V] = {}, scale[V];
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) {
+    scale[v] = load(t.scale + r + v * width<T>);
+    if (t.begin > 0) sum[v] = load(t.values + r + v * width<T>);
+  }
+  const index end = t.end < 0 ? t.columns : t.end;
+  for (index j = t.begin; j < end; ++j)
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      const LossRows<T> rows{t, r + v * width<T>, false, scale[v]};
+      const Vec<T> e = rows.p(j) - rows.y(j);
+      rows.gradient(j, e * splat(slope));
+      sum[v] += e * e * splat(term);
+    }
+#pragma GCC unroll 8
+  for (int v = 0; v < V; ++v) store(t.values + r + v * width<T>, sum[v]);
 }
 template <class T>
 Vec<T> mae_rows(const LossRows<T>& rows, T mean) {
@@ -178,9 +191,8 @@ Vec<T> loss_rows(const LossRows<T>& rows) {
   const T m = T(rows.t.columns), mean = T(1) / m;
   switch (rows.t.loss) {
     case nn::Loss::mse:
-      return squared_rows<T>(rows, mean, T(2) / m);
     case nn::Loss::half_squared:
-      return squared_rows<T>(rows, T(0.5), T(1));
+      break;
     case nn::Loss::mae:
       return mae_rows<T>(rows, mean);
     case nn::Loss::huber:
@@ -205,6 +217,14 @@ Vec<T> loss_rows(const LossRows<T>& rows) {
 template <class T>
 void loss(const nn::LossTask<T>& t) {
   const bool sparse = t.loss == nn::Loss::sparse || t.loss == nn::Loss::sparse_logits;
+  const bool mean = t.loss == nn::Loss::mse;
+  if (mean || t.loss == nn::Loss::half_squared) {
+    const T m = T(t.columns), term = mean ? T(1) / m : T(0.5), slope = mean ? T(2) / m : T(1);
+    index r = 0;
+    for (; r + NV * width<T> <= t.lanes; r += NV * width<T>) squared_rows<T, NV>(t, r, term, slope);
+    for (; r < t.lanes; r += width<T>) squared_rows<T, 1>(t, r, term, slope);
+    return;
+  }
   for (index r = 0; r < t.lanes; r += width<T>)
     store(t.values + r, loss_rows<T>(LossRows<T>{t, r, sparse, load(t.scale + r)}));
 }

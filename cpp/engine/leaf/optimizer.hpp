@@ -7,10 +7,11 @@
 //   adagrad  s += g^2, w -= eta g / sqrt(s + epsilon)
 //   rmsprop  s = rho s + (1 - rho) g^2, u = eta g / sqrt(s + epsilon), w -= u; with momentum
 //            v = mu v + u, w -= v
-//   adam  m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, w -= eta m / (sqrt s + epsilon)
+//   adam  m = b1 m + (1 - b1) g, s += (1 - b2) (g^2 - s), w -= eta m / (sqrt s + epsilon)
 //
 // Averages that decay for want of gradients, as those of a unit that never fires, end at 0, of
-// squares at the least normal number, and not among subnormal ones.
+// squares at the least normal number, and not among subnormal ones; nor do squares go beyond the
+// largest number.
 //
 // Kingma & Ba, ICLR 2015; Duchi, Hazan & Singer, JMLR 12 (2011); Tieleman & Hinton, 2012.
 #pragma once
@@ -20,10 +21,10 @@
 namespace coterie::COTERIE_ISA {
 
 template <class T>
-COTERIE_INLINE Vec<T> summed(const nn::UpdateTask<T>& t, index i, index count, Vec<T> w, bool l1,
-                             bool l2) {
-  Vec<T> g = load_first(t.parts + i, count);
-  for (index k = 1; k < t.n_parts; ++k) g += load_first(t.parts + k * t.part_stride + i, count);
+COTERIE_INLINE Vec<T> summed(const nn::UpdateTask<T>& t, const T* parts, index count, Vec<T> w,
+                             bool l1, bool l2) {
+  Vec<T> g = load_first(parts, count);
+  for (index k = 1; k < t.n_parts; ++k) g += load_first(parts + k * t.part_stride, count);
   if (l1) {
     const Vec<T> zero{};
     const Vec<T> sign = with_sign<T>(splat(t.l1), w);
@@ -37,83 +38,116 @@ template <class T>
 void reduce(const nn::UpdateTask<T>& t, T* out) {
   for (index i = 0; i < t.size; i += width<T>) {
     const index count = t.size - i;
-    store_first<T>(out + i, count,
-                   summed<T>(t, i, count, load_first(t.w + i, count), t.l1 != 0, t.l2 != 0));
+    store_first<T>(
+        out + i, count,
+        summed<T>(t, t.parts + i, count, load_first(t.w + i, count), t.l1 != 0, t.l2 != 0));
   }
 }
 
-// f(i, count, g, w) returns the new w.
-template <class T, class F>
-COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const F& f) {
-  const Vec<T> keep = splat(t.keep), scale = splat(t.scale);
-  const bool l1 = t.l1 != 0, l2 = t.l2 != 0;
-  const auto vector = [&](index at, index part, index count) __attribute__((always_inline)) {
-    const Vec<T> w = load_first(t.w + at, count);
-    Vec<T> g = summed<T>(t, part, count, w, l1, l2);
-    g = lower(splat(t.clip), higher(splat(-t.clip), g)) * scale;
-    store_first<T>(t.w + at, count, f(at, count, g, w * keep));
-  };
-  for (index k = 0; k < t.rows; ++k) {
-    const index at = k * t.ld, part = k * t.part_ld;
+// Rows of values a rule goes over: `from` in the task's w and slots, their gradients elsewhere.
+template <class T>
+struct Span {
+  index from;
+  const T* parts;
+  index rows, size, ld, part_ld;
+};
+
+// f(i, count, g, w) returns the new w. Plain: the gradient is the only part, as it is.
+template <class T, bool plain, class F>
+COTERIE_INLINE void over_values(const nn::UpdateTask<T>& t, const Span<T>& span, const F& f) {
+  const nn::UpdateTask<T> own = plain ? nn::UpdateTask<T>{} : t;  // so that no store changes it
+  const Vec<T> keep = splat(own.keep), scale = splat(own.scale);
+  const bool l1 = own.l1 != 0, l2 = own.l2 != 0;
+  T* const to = t.w + span.from;
+  const index rows = span.rows, size = span.size;
+  for (index k = 0; k < rows; ++k) {
+    const index at = k * span.ld;
+    const T* parts = span.parts + k * span.part_ld;
+    const auto vector = [&](index i, index count) __attribute__((always_inline)) {
+      const Vec<T> w = load_first(to + at + i, count);
+      if constexpr (plain) {
+        store_first<T>(to + at + i, count,
+                       f(span.from + at + i, count, load_first(parts + i, count), w));
+      } else {
+        Vec<T> g = summed<T>(own, parts + i, count, w, l1, l2);
+        g = lower(splat(own.clip), higher(splat(-own.clip), g)) * scale;
+        store_first<T>(to + at + i, count, f(span.from + at + i, count, g, w * keep));
+      }
+    };
     index i = 0;
-    for (; i + width<T> <= t.size; i += width<T>) vector(at + i, part + i, width<T>);
-    if (i < t.size) vector(at + i, part + i, t.size - i);
+    for (; i + width<T> <= size; i += width<T>) vector(i, width<T>);
+    if (i < size) vector(i, size - i);
   }
+}
+
+template <class T, class F>
+COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const Span<T>& span, const F& f) {
+  const bool plain = t.n_parts == 1 && t.l1 == 0 && t.l2 == 0 && t.scale == 1 && t.keep == 1 &&
+                     t.clip == T(__builtin_inff());
+  plain ? over_values<T, true>(t, span, f) : over_values<T, false>(t, span, f);
 }
 
 template <class T>
-[[gnu::noinline]] void update(const nn::UpdateTask<T>& task) {
-  const nn::UpdateTask<T> t = task;  // no store can change it, so what it holds stays in registers
+[[gnu::noinline]] void update_span(const nn::UpdateTask<T>& t, const Span<T>& span) {
   using nn::Rule;
   using V = Vec<T>;
   const V rate = splat(t.rate), mu = splat(t.momentum), epsilon = splat(t.epsilon),
-          b1 = splat(t.beta1), b2 = splat(t.beta2), rho = splat(t.rho);
-  const V least = splat(kLeastNormal<T>), c1 = splat(1 - t.beta1), c2 = splat(1 - t.beta2),
-          rest = splat(1 - t.rho);
+          b1 = splat(t.beta1), rho = splat(t.rho);
+  const V least = splat(kLeastNormal<T>), most = splat(kMost<T>), c1 = splat(1 - t.beta1),
+          c2 = splat(1 - t.beta2), rest = splat(1 - t.rho);
   const bool nesterov = t.rule == Rule::nesterov, heavy = t.rule == Rule::rmsprop_momentum;
+  T *const slot0 = t.slot0, *const slot1 = t.slot1;
   switch (t.rule) {
     case Rule::sgd:
       return each<T>(
-          t, [&](index, index, V g, V w) __attribute__((always_inline)) { return w - rate * g; });
+          t, span, [&](index, index, V g, V w) __attribute__((always_inline)) {
+            return w - rate * g;
+          });
     case Rule::momentum:
     case Rule::nesterov:
       return each<T>(
-          t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V step = rate * g, v = normal_or_zero<T>(mu * load_first(t.slot0 + i, n) - step);
-            store_first<T>(t.slot0 + i, n, v);
+          t, span, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
+            const V step = rate * g, v = normal_or_zero<T>(mu * load_first(slot0 + i, n) - step);
+            store_first<T>(slot0 + i, n, v);
             return nesterov ? w + (mu * v - step) : w + v;
           });
     case Rule::adagrad:
       return each<T>(
-          t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V s = madd(g, g, load_first(t.slot0 + i, n));
-            store_first<T>(t.slot0 + i, n, s);
+          t, span, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
+            const V s = lower(most, madd(g, g, load_first(slot0 + i, n)));
+            store_first<T>(slot0 + i, n, s);
             return w - rate * g / near_root<T>(s + epsilon);
           });
     case Rule::rmsprop:
     case Rule::rmsprop_momentum:
       return each<T>(
-          t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V old = load_first(t.slot0 + i, n);
-            const V s = higher(least, rho * old + rest * g * g);
-            store_first<T>(t.slot0 + i, n, s);
+          t, span, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
+            const V old = load_first(slot0 + i, n);
+            const V s = lower(most, higher(least, rho * old + rest * g * g));
+            store_first<T>(slot0 + i, n, s);
             V u = rate * g / near_root<T>(s + epsilon);
             if (heavy) {
-              u = normal_or_zero<T>(madd(mu, load_first(t.slot1 + i, n), u));
-              store_first<T>(t.slot1 + i, n, u);
+              u = normal_or_zero<T>(madd(mu, load_first(slot1 + i, n), u));
+              store_first<T>(slot1 + i, n, u);
             }
             return w - u;
           });
     case Rule::adam:
       return each<T>(
-          t, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V m = normal_or_zero<T>(b1 * load_first(t.slot0 + i, n) + c1 * g);
-            const V s = higher(least, b2 * load_first(t.slot1 + i, n) + c2 * g * g);
-            store_first<T>(t.slot0 + i, n, m);
-            store_first<T>(t.slot1 + i, n, s);
-            return w - rate * m / (near_root<T>(s) + epsilon);
+          t, span, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
+            const V m = normal_or_zero<T>(madd(b1, load_first(slot0 + i, n), c1 * g));
+            const V old = load_first(slot1 + i, n), more = madd(g, g, -old);
+            const V s = lower(most, higher(least, madd(c2, more, old)));
+            store_first<T>(slot0 + i, n, m);
+            store_first<T>(slot1 + i, n, s);
+            return madd(-rate, m / (near_root<T>(s) + epsilon), w);
           });
   }
+}
+
+template <class T>
+void update(const nn::UpdateTask<T>& t) {
+  update_span<T>(t, {0, t.parts, t.rows, t.size, t.ld, t.part_ld});
 }
 
 }  // namespace coterie::COTERIE_ISA

@@ -249,19 +249,20 @@ COTERIE_INLINE Vec<T> root(Vec<T> v) {
 template <class T>
 constexpr T kLeastNormal = sizeof(T) == 8 ? T(0x1p-1022) : T(0x1p-126);
 template <class T>
+constexpr T kMost = sizeof(T) == 8 ? T(0x1.fffffffffffffp+1023) : T(0x1.fffffep+127);
+template <class T>
 COTERIE_INLINE Vec<T> normal_or_zero(Vec<T> v) {
   return select<T>((VecInt<T>)(magnitude<T>(v) < splat(kLeastNormal<T>)), Vec<T>{}, v);
 }
 
-// Of normal numbers, within an ulp: a step of Newton's from an estimate, where one is to be had.
-// The instruction would keep the divider busy, which the optimisers want for themselves.
+// Of finite normal numbers, within an ulp: a step of Newton's from an estimate, where one is to be
+// had. The instruction would keep the divider busy, which the optimisers want for themselves.
 template <class T>
 COTERIE_INLINE Vec<T> near_root(Vec<T> v) {
 #ifdef COTERIE_NEAR_ROOTS
   if constexpr (sizeof(T) == 4) {
     const Vec<T> y = reciprocal_roots(v), first = v * y;
-    const Vec<T> better = madd(first * splat(T(0.5)), madd(-first, y, splat(T(1))), first);
-    return select<T>((VecInt<T>)(v < splat(__builtin_inff())), better, v);  // infinity and NaN stay
+    return madd(first * splat(T(0.5)), madd(-first, y, splat(T(1))), first);
   }
 #endif
   return root<T>(v);

@@ -140,6 +140,9 @@ class Layer(Configured):
         self._known()
         given = [np.asarray(weight) for weight in weights]
         self._check_weights(given)
+        self._put(given)
+
+    def _put(self, given: Sequence[NDArray[Any]]) -> None:
         for view, array in zip(self._views, given, strict=True):
             view[...] = array
 

@@ -58,7 +58,8 @@ class Net:
                 sizes[weight.is_state] += weight.size
             self.places.append(places)
         start = np.dtype(dtype or "float64")
-        self.theta, self.state = np.zeros(sizes[0], start), np.zeros(sizes[1], start)
+        self.theta: NDArray[Any] = _core.nn_values(sizes[0], 0.0, start)
+        self.state: NDArray[Any] = np.zeros(sizes[1], start)
         self.bind()
         for layer, before in zip(self.layers, kept, strict=True):
             for i, weight in enumerate(layer._declared):
@@ -83,7 +84,9 @@ class Net:
     def adopt(self, dtype: np.dtype[Any]) -> None:
         """Go over to a dtype."""
         if dtype != self.theta.dtype:
-            self.hold(self.theta.astype(dtype), self.state.astype(dtype))
+            theta = _core.nn_values(self.theta.size, 0.0, dtype)
+            theta[...] = self.theta
+            self.hold(theta, self.state.astype(dtype))
 
     def hold(self, theta: NDArray[Any], state: NDArray[Any]) -> None:
         """Take other arrays of weights and averages."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,12 +169,12 @@ class Stack:
         given, counts = [np.asarray(w) for w in weights], [len(x._declared) for x in self.layers]
         if len(given) != sum(counts):
             raise ValueError(f"weights: wanted {sum(counts)} arrays, got {len(given)}")
-        ends = np.cumsum(counts).tolist()
+        ends = itertools.accumulate(counts)
         shares = [given[end - n : end] for n, end in zip(counts, ends, strict=True)]
         for layer, some in zip(self.layers, shares, strict=True):
             layer._check_weights(some)
         for layer, some in zip(self.layers, shares, strict=True):
-            layer.set_weights(some)
+            layer._put(some)
 
     def count_params(self) -> int:
         """Return the number of weights."""

@@ -91,7 +91,7 @@ class Optimizer(Configured):
         return {}
 
     def _first_slots(self, n_slots: int, like: NDArray[Any]) -> NDArray[Any]:
-        return np.zeros(n_slots * like.size, like.dtype)
+        return _core.nn_values(n_slots * like.size, 0.0, like.dtype)
 
     def _spec(self, steps: int) -> dict[str, Any]:
         """Return the core's description of this rule for the next `steps` steps."""
@@ -205,7 +205,8 @@ class Adagrad(Optimizer):
         return {"epsilon": self.epsilon}
 
     def _first_slots(self, n_slots: int, like: NDArray[Any]) -> NDArray[Any]:
-        return np.full(n_slots * like.size, self.initial_accumulator_value, like.dtype)
+        value = self.initial_accumulator_value
+        return _core.nn_values(n_slots * like.size, value, like.dtype)
 
 
 class RMSprop(Optimizer):
