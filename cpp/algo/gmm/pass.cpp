@@ -237,26 +237,28 @@ class Expectation {
     bounds_->add(s, task_.means, task_.x.cols, sums.n, sums.s1, sums.s2);
   }
 
-  // Rows of owned panels go to the sums that stay.
+  // Rows of owned panels go to the sums that stay, those of neighbours with one owner together.
   void scatter(Scratch<T>& s, const Partial& sums) const {
-    const index mr = m_.kernels.mr, rows = s.n_panels * mr;
+    const index mr = m_.kernels.mr, depth = m_.depth;
     index owned = 0;
-    for (index p = 0; p < s.n_panels; ++p) {
+    for (index p = 0, end; p < s.n_panels; p = end) {
       const std::int32_t owner = bounds_->owner(s, p);
+      for (end = p + 1; end < s.n_panels && bounds_->owner(s, end) == owner;) ++end;
       if (owner < 0) continue;
-      ++owned;
-      std::fill_n(s.logits.data() + owner * rows + p * mr, mr, T(0));
+      MixtureTask<T> t = task_of(s, depth, 1);
+      t.panels += p * mr * depth;
+      t.n_panels = end - p;
+      t.logits += (owner * s.n_panels + p) * mr;
+      t.means = bounds_->centers() + owner * depth;
+      const Partial own = task_.partial(bounds_->sums(s));
+      t.n = own.n + owner;
+      t.s1 = own.s1 + owner * depth;
+      t.s2 = own.s2 + owner * depth;
+      m_.kernels.scatter_diag(t);
+      std::fill_n(t.logits, t.n_panels * mr, T(0));
+      owned += t.n_panels;
     }
     if (owned < s.n_panels) task_.scatter(s, task_.means, sums);
-    if (owned == 0) return;
-    for (index p = 0; p < s.n_panels; ++p) {
-      T* to = s.logits.data() + p * mr;
-      const std::int32_t owner = bounds_->owner(s, p);
-      if (owner >= 0) std::copy_n(s.weights.data() + p * mr, mr, to + owner * rows);
-      for (index i = 0; owner < 0 && i < s.n_reached[p]; ++i)
-        std::fill_n(to + s.reached[p * m_.k + i] * rows, mr, T(0));
-    }
-    task_.scatter(s, bounds_->centers(), task_.partial(bounds_->sums(s)));
   }
 
   const Task<T>& task_;
