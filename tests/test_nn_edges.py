@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from coterie import nn
-from coterie.nn import Dense, Input, Sequential
+from coterie.nn import BatchNormalization, Dense, Input, Sequential
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3))
@@ -50,6 +50,24 @@ def test_what_is_not_finite_is_named_by_its_place(value):
     for use in (model.predict, lambda x: model.evaluate(x, LABELS)):
         with pytest.raises(ValueError, match="row 17, column 2"):
             use(bad)
+
+
+@pytest.mark.parametrize("width", [8, 300])  # partial gradients, or one of the whole batch
+def test_refused_rows_leave_no_trace(width):
+    def fresh():
+        hidden = [Dense(width, "relu"), BatchNormalization(), Dense(width, "relu")]
+        model = Sequential([Input((3,)), *hidden, Dense(1, "sigmoid")], seed=0)
+        model.compile("adam", "binary_crossentropy")
+        return model
+
+    one, two = fresh(), fresh()
+    for model in (one, two):
+        model.fit(X, LABELS, batch_size=8, verbose=0)
+    refused("X: .* got NaN at row 29, column 1", one, x=at(np.nan, 29, 1), batch_size=4)
+    one.fit(X, LABELS, batch_size=8, verbose=0)
+    two.fit(X, LABELS, batch_size=8, verbose=0)
+    for mine, its in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, its)
 
 
 def test_shapes_are_named():

@@ -88,13 +88,23 @@ Data<T> data_of(const Net& net, nn::Loss loss, const py::object& x, const py::ob
 }
 
 template <class T>
-void check_data(const Data<T>& data, const char* x_name, const char* y_name, int n_threads) {
+void check_rows(const Data<T>& data, const char* x_name, const char* y_name, int n_threads) {
   check_finite(data.x, x_name, n_threads);
   if (data.labels == nullptr && !nn::targets_are_inputs(data))
     check_finite(data.y, y_name, n_threads);
+}
+
+template <class T>
+void check_weights(const Data<T>& data) {
   for (index i = 0; data.weights != nullptr && i < data.x.rows; ++i)
     if (!std::isfinite(data.weights[i]))
       refuse("sample_weight", "finite values", data.weights[i], " at row ", i);
+}
+
+template <class T>
+void check_data(const Data<T>& data, const char* x_name, const char* y_name, int n_threads) {
+  check_rows(data, x_name, y_name, n_threads);
+  check_weights(data);
 }
 
 struct Sizes {
@@ -206,9 +216,11 @@ struct Prepared {
 
   void run() {
     const int team = fit->settings.n_threads;
-    check_data(fit->data, "X", "Y", team);
+    check_weights(fit->data);
     if (held_out) check_data(*held_out, "validation x", "validation y", team);
     outcome = nn::fit(*fit);
+    if (outcome.diverged_epoch == fit->settings.initial_epoch)  // of what no epoch has gone through
+      check_rows(fit->data, "X", "Y", team);
   }
 
   py::args keep;

@@ -189,6 +189,7 @@ template <class T>
 struct Kernels {
   std::int64_t width;
   void (*turn)(const TurnTask<T>&);
+  bool (*finite)(const T* x, std::int64_t ld, std::int64_t lanes, std::int64_t lines);
   void (*dense)(const DenseTask<T>&);
   void (*weights_dot)(const WeightsTask<T>&);
   void (*weights_outer)(const WeightsTask<T>&);

@@ -1,4 +1,5 @@
 // The training loop, and what is asked of a net once.
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -116,7 +117,7 @@ class Loop {
   }
 
  private:
-  // One epoch. False: the loss is not finite.
+  // One epoch. False: the loss is not finite, or the data were not.
   bool train(index epoch, double* row) {
     if (order_.size() > 0) shuffle(order_.data(), rows_, f_.settings.seed, epoch);
     double total = 0, metrics[kMaxMetrics] = {};
@@ -127,9 +128,10 @@ class Loop {
                      std::min(batch_rows_, rows_ - b * batch_rows_),
                      1,
                      f_.settings.seed,
-                     epoch};
+                     epoch,
+                     epoch == f_.settings.initial_epoch ? &not_finite_ : nullptr};
       const Sums sums = stepper_.run(batch);
-      if (!std::isfinite(sums.loss)) return diverge(epoch, b), false;
+      if (not_finite_ || !std::isfinite(sums.loss)) return diverge(epoch, b), false;
       stepper_.update(optimizer_, f_.slots);
       total += double(batch.rows) * sums.loss;
       for (index k = 0; k < metrics_; ++k) metrics[k] += sums.metrics[k];
@@ -161,6 +163,7 @@ class Loop {
   Buffer<index> order_;
   std::unique_ptr<Evaluator<T>> evaluator_;
   double least_ = std::numeric_limits<double>::infinity();
+  std::atomic<bool> not_finite_{false};
   Outcome outcome_;
 };
 

@@ -110,6 +110,8 @@ void gather(const View<T>& from, const Batch<T>& batch, index begin, const Tile<
   const T* x = batch.order ? from.data : from.data + at * from.stride;
   kernels<T>().turn({x, from.stride, batch.order ? batch.order + at : nullptr, rows, from.cols,
                      to + r0, tile.ld, r1 - r0});
+  if (batch.not_finite && !kernels<T>().finite(to + r0, tile.ld, r1 - r0, from.cols))
+    *batch.not_finite = true;
 }
 
 template <class T>

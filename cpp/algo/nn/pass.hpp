@@ -1,5 +1,7 @@
 // A chunk of rows through the net: forward, loss, backward.
 #pragma once
+#include <atomic>
+
 #include "../../base/interrupt.hpp"
 #include "plan.hpp"
 
@@ -59,6 +61,7 @@ struct Batch {
   double divisor;  // of the sum of losses
   std::uint64_t seed;
   index epoch;
+  std::atomic<bool>* not_finite = nullptr;  // where not null: set by values that are not finite
 };
 
 struct Sums {

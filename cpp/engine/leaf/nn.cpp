@@ -9,10 +9,10 @@ namespace coterie::COTERIE_ISA {
 
 template <class T>
 constexpr nn::Kernels<T> nn_kernels() {
-  return {width<T>,          turn<T>,          dense<T>, weights_dot<T>, weights_outer<T>,
-          activate_lines<T>, derive_lines<T>,  loss<T>,  metric<T>,      update<T>,
-          reduce<T>,         dropout<T>,       noise<T>, moments<T>,     normalize<T>,
-          norm_sums<T>,      norm_gradient<T>, sizes<T>, penalize<T>};
+  return {width<T>,         turn<T>,           finite<T>,        dense<T>, weights_dot<T>,
+          weights_outer<T>, activate_lines<T>, derive_lines<T>,  loss<T>,  metric<T>,
+          update<T>,        reduce<T>,         dropout<T>,       noise<T>, moments<T>,
+          normalize<T>,     norm_sums<T>,      norm_gradient<T>, sizes<T>, penalize<T>};
 }
 
 extern const nn::Table nn_table;

@@ -53,4 +53,18 @@ void turn(const nn::TurnTask<T>& t) {
       store_first<T>(t.out + f * t.out_ld + r, t.lanes - r, Vec<T>{});
 }
 
+// Whether lines of whole vectors hold finite numbers only: v - v is 0 for these alone.
+template <class T>
+bool finite(const T* x, index ld, index lanes, index lines) {
+  Vec<T> sum{};
+  for (index f = 0; f < lines; ++f)
+    for (index r = 0; r < lanes; r += width<T>) {
+      const Vec<T> v = load(x + f * ld + r);
+      sum += v - v;
+    }
+  bool all = true;
+  for (int r = 0; r < width<T>; ++r) all = all && sum[r] == 0;
+  return all;
+}
+
 }  // namespace coterie::COTERIE_ISA
