@@ -129,6 +129,10 @@ class GaussianMixture(Mixture):
     n_components * n_features) for the others, besides one product with the shared factor for
     'tied'. float32 rows stay float32; sums over blocks of rows and all statistics are float64.
 
+    With three or more components that are 'diag' or 'spherical', and enough features, groups of
+    rows that one component has to itself are left unread, pass after pass, until bounds in
+    Elkan's manner no longer prove that they are its own; their sums are kept.
+
     A component whose covariance cannot be inverted is regularised; one that has shrunk to less
     than a point is started again once, at the row of lowest density. Both are reported by a
     warning that names the component; the result never holds a NaN or a negative variance.
@@ -138,6 +142,7 @@ class GaussianMixture(Mixture):
     A. P. Dempster, N. M. Laird, D. B. Rubin: Maximum Likelihood from Incomplete Data via the EM
     Algorithm. J. R. Stat. Soc. B 39, 1977.
     C. M. Bishop: Pattern Recognition and Machine Learning, section 9.2. Springer, 2006.
+    C. Elkan: Using the Triangle Inequality to Accelerate k-Means. ICML 2003.
 
     Examples
     --------
