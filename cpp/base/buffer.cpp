@@ -10,7 +10,8 @@ namespace coterie::memory {
 namespace {
 
 constexpr std::size_t kLeast = std::size_t{64} << 10;  // kept from here ...
-constexpr std::size_t kLarge = std::size_t{4} << 20;   // ... to here; from here on in huge pages
+constexpr std::size_t kLarge = std::size_t{4} << 20;   // ... to here
+constexpr std::size_t kHuge = std::size_t{64} << 20;   // from here on in huge pages
 constexpr std::size_t kTotal = std::size_t{32} << 20;  // kept at most
 constexpr int kBlocks = 32;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -19,7 +20,7 @@ constexpr bool kKeeps = false;  // what is used after it was given back is to be
 constexpr bool kKeeps = true;
 #endif
 
-std::size_t alignment_of(std::size_t bytes) { return bytes < kLarge ? 64 : std::size_t{2} << 20; }
+std::size_t alignment_of(std::size_t bytes) { return bytes < kHuge ? 64 : std::size_t{2} << 20; }
 
 void release(Block block) noexcept {
   ::operator delete(block.data, std::align_val_t{alignment_of(block.bytes)});
@@ -68,8 +69,8 @@ Block fresh(std::size_t bytes) {
   const Block block{::operator new(bytes, std::align_val_t{alignment_of(bytes)}), bytes};
 #ifdef __linux__
   // A fault for every small page takes longer than filling it (bench: linkage, complete,
-  // 10,000; nn, 1024).
-  if (bytes >= kLarge) madvise(block.data, bytes, MADV_HUGEPAGE);
+  // 10,000). Those of smaller blocks are not all touched.
+  if (bytes >= kHuge) madvise(block.data, bytes, MADV_HUGEPAGE);
 #endif
   return block;
 }
