@@ -150,8 +150,9 @@ struct LossTask {
   std::int64_t gradient_ld;
   T* outputs;  // *_logits: lines of probabilities, or null
   std::int64_t outputs_ld;
-  T* values;                         // lanes: the loss of each row
-  std::int64_t begin = 0, end = -1;  // squared losses: these columns alone, on top of values
+  T* values;  // lanes: the loss of each row
+  // Squared losses: these columns alone; values hold what those before come to, not yet scaled.
+  std::int64_t begin = 0, end = -1;
 };
 
 template <class T>

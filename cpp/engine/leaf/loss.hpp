@@ -71,23 +71,31 @@ COTERIE_INLINE Vec<T> by_column(const LossRows<T>& rows, const F& f) {
 // is read at a time.
 template <class T, int V>
 void squared_rows(const nn::LossTask<T>& t, index r, T term, T slope) {
-  Vec<T> sum[V] = {}, scale[V];
+  Vec<T> sum[V] = {}, factor[V];
+  VecInt<T> counts[V];
 #pragma GCC unroll 8
   for (int v = 0; v < V; ++v) {
-    scale[v] = load(t.scale + r + v * width<T>);
+    const Vec<T> scale = load(t.scale + r + v * width<T>);
+    factor[v] = scale * splat(slope);
     if (t.begin > 0) sum[v] = load(t.values + r + v * width<T>);
+    counts[v] = (VecInt<T>)(scale != Vec<T>{});
   }
+  const Vec<T> of_y = splat(t.target_scale), more = splat(t.target_offset);
+  const T *p = t.p + r, *y = t.y + r;
+  T* g = t.gradient ? t.gradient + r : nullptr;
   const index end = t.end < 0 ? t.columns : t.end;
   for (index j = t.begin; j < end; ++j)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
-      const LossRows<T> rows{t, r + v * width<T>, false, scale[v]};
-      const Vec<T> e = rows.p(j) - rows.y(j);
-      rows.gradient(j, e * splat(slope));
-      sum[v] += e * e * splat(term);
+      const index at = v * width<T>;
+      const Vec<T> e = load(p + j * t.p_ld + at) - madd(load(y + j * t.y_ld + at), of_y, more);
+      sum[v] = madd(e, e, sum[v]);
+      if (g)  // 0 where the row does not count, even if e is NaN
+        store(g + j * t.gradient_ld + at, (Vec<T>)((VecInt<T>)(e * factor[v]) & counts[v]));
     }
 #pragma GCC unroll 8
-  for (int v = 0; v < V; ++v) store(t.values + r + v * width<T>, sum[v]);
+  for (int v = 0; v < V; ++v)
+    store(t.values + r + v * width<T>, end == t.columns ? sum[v] * splat(term) : sum[v]);
 }
 template <class T>
 Vec<T> mae_rows(const LossRows<T>& rows, T mean) {
