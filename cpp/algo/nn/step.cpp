@@ -191,11 +191,13 @@ void Stepper<T>::cut_weights() {
   }
 }
 
-// Gradients of weights, of what the last pass left; with a task also the update.
+// Gradients of weights, of what the last pass left; with a task also the update. Each thread begins
+// with the pieces it had a step before, whose weights and slots its caches may still hold.
 template <class T>
 void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
+  constexpr double long_work = 2e9;  // operations; interrupts then come between pieces
   const Tile<T>& tile = *tiles_[0];
-  threads::parallel_blocks(static_cast<index>(pieces_.size()), n_threads_, [&](index k, int) {
+  const auto one = [&](index k) {
     const auto& [i, piece] = pieces_[k];
     const Step& s = plan_.steps[i];
     const Op& op = s.op;
@@ -208,6 +210,14 @@ void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
                      piece, parts_.data() + op.weights,
                      op.bias >= 0 ? parts_.data() + op.bias : nullptr, add_,
                      task ? rules : nullptr);
+  };
+  const index count = static_cast<index>(pieces_.size()), n = n_threads_;
+  if (n <= 1 || plan_.flops * double(tile.rows) > long_work)
+    return threads::parallel_blocks(count, n_threads_, [&](index k, int) { one(k); });
+  threads::parallel_shares(n_threads_, [&](index b, int) {
+    const index first = b * count / n, own = (b + 1) * count / n - first;
+    helping_.share(
+        [&] { helping_.pieces(static_cast<int>(b), own, [&](index k) { one(first + k); }); });
   });
 }
 
