@@ -305,6 +305,30 @@ def test_ctrl_c_is_answered_and_leaves_the_last_whole_epoch():
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_ctrl_c_within_a_step_of_many_rows(n_threads):
+    """One batch, whose rows batch normalisation holds together, and steps of seconds."""
+    layers = nn.Dense(256, "relu"), nn.BatchNormalization(), nn.Dense(256, "gelu"), nn.Dense(1)
+    model = nn.Sequential([nn.Input(64), *layers], seed=0, n_threads=n_threads)
+    model.compile("adam", "mse")
+    x = np.ones((100_000, 64), np.float32)
+    before = [w.copy() for w in model.get_weights()]
+    sent = []
+
+    def interrupt():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Timer(0.3, interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, x[:, :1], epochs=1000, batch_size=len(x))
+    assert time.monotonic() - sent[0] < 2  # 0.2 on a quiet machine
+    if not model.history.epoch:
+        for one, two in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
 def _child(queue, model, x, y):
     model.fit(x, y, epochs=1)
     queue.put(model.evaluate(x, y))

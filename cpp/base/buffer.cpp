@@ -20,10 +20,44 @@ constexpr bool kKeeps = false;  // what is used after it was given back is to be
 constexpr bool kKeeps = true;
 #endif
 
-std::size_t alignment_of(std::size_t bytes) { return bytes < kHuge ? 64 : std::size_t{2} << 20; }
+#ifdef __linux__
+constexpr bool kMaps = kKeeps;  // huge blocks are pages of their own
+constexpr std::size_t kPage = std::size_t{2} << 20;
+
+std::size_t whole_pages(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+// A fault for every small page takes longer than filling it (bench: linkage, complete, 10,000).
+// Those of smaller blocks are not all touched.
+Block map(std::size_t bytes) {
+  const std::size_t size = whole_pages(bytes);
+  if (size < bytes || size + kPage < size) throw std::bad_alloc();
+  void* at =
+      mmap(nullptr, size + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  char* begin = static_cast<char*>(at);
+  const std::size_t before = (kPage - reinterpret_cast<std::uintptr_t>(at) % kPage) % kPage;
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + size, kPage - before);
+  madvise(begin + before, size, MADV_HUGEPAGE);
+  return {begin + before, bytes, true};
+}
+void unmap(Block block) noexcept { munmap(block.data, whole_pages(block.bytes)); }
+#else
+constexpr bool kMaps = false;
+Block map(std::size_t) { throw std::bad_alloc(); }
+void unmap(Block) noexcept {}
+#endif
+
+constexpr std::align_val_t kAlignment{64};
 
 void release(Block block) noexcept {
-  ::operator delete(block.data, std::align_val_t{alignment_of(block.bytes)});
+  if (kMaps && block.bytes >= kHuge) return unmap(block);
+  ::operator delete(block.data, kAlignment);
+}
+
+Block fresh(std::size_t bytes) {
+  if (kMaps && bytes >= kHuge) return map(bytes);
+  return {::operator new(bytes, kAlignment), bytes};
 }
 
 // Blocks that were given back, the oldest first. Whoever finds it busy does without: nobody waits,
@@ -63,16 +97,6 @@ bool with_kept(const F& f) {
   f();
   busy.clear(std::memory_order_release);
   return true;
-}
-
-Block fresh(std::size_t bytes) {
-  const Block block{::operator new(bytes, std::align_val_t{alignment_of(bytes)}), bytes};
-#ifdef __linux__
-  // A fault for every small page takes longer than filling it (bench: linkage, complete,
-  // 10,000). Those of smaller blocks are not all touched.
-  if (bytes >= kHuge) madvise(block.data, bytes, MADV_HUGEPAGE);
-#endif
-  return block;
 }
 
 }  // namespace

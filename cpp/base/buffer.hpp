@@ -20,6 +20,7 @@ namespace memory {
 struct Block {
   void* data = nullptr;
   std::size_t bytes = 0;
+  bool zero = false;  // all of it, as new pages are
 };
 Block take(std::size_t bytes);  // or larger
 void give(Block block) noexcept;
@@ -29,13 +30,11 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::int64_t size) : size_(size) {
-    const memory::Block block =
-        memory::take(static_cast<std::size_t>(checked_product(size, sizeof(T))));
-    data_.get_deleter().bytes = block.bytes;
-    data_.reset(static_cast<T*>(block.data));
+  explicit Buffer(std::int64_t size) { take(size); }
+  Buffer(std::int64_t size, T value) {
+    // Pages that are zero are left to who needs them first, often several threads.
+    if (!take(size) || value != T{}) fill(value);
   }
-  Buffer(std::int64_t size, T value) : Buffer(size) { fill(value); }
 
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
@@ -47,6 +46,14 @@ class Buffer {
   }
 
  private:
+  bool take(std::int64_t size) {  // is it zero?
+    const memory::Block block =
+        memory::take(static_cast<std::size_t>(checked_product(size, sizeof(T))));
+    data_.get_deleter().bytes = block.bytes;
+    data_.reset(static_cast<T*>(block.data));
+    size_ = size;
+    return block.zero;
+  }
   struct Free {
     std::size_t bytes = 0;
     void operator()(T* p) const { memory::give({p, bytes}); }

@@ -1,4 +1,5 @@
 // Sizes that do not fit, and the form of a refusal.
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <new>
@@ -38,6 +39,18 @@ TEST(base, kept_memory) {
         if (all[k][i] != double(k)) CHECK_EQUAL(all[k][i], double(k));
     all.resize(all.size() / 2);
   }
+}
+
+TEST(base, zero_memory) {
+  // Zero to the last value, also where memory of that size was written to and given back before.
+  for (const index size : {index{1} << 10, index{1} << 17, (index{17} << 20) + 3})
+    for (int round = 0; round < 2; ++round) {
+      Buffer<float> zeros(size, 0.0f);
+      CHECK_EQUAL(std::count(zeros.data(), zeros.data() + size, 0.0f), size);
+      zeros.fill(1);
+      const Buffer<float> ones(size, 1.0f);
+      CHECK_EQUAL(std::count(ones.data(), ones.data() + size, 1.0f), size);
+    }
 }
 
 TEST(base, buffer) {

@@ -34,7 +34,7 @@ void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, index j0, ind
                    const Team& team) {
   if (lanes_at_the_end(s.op, tile)) return;
   const index w = kernels<T>().width, wide = turned_stride<T>(s.op.outputs);
-  team.pieces(tile.rows, 4 * w, [&](index r0, index r1) {
+  team.pieces(tile.rows, 4 * w, kPassage * double(j1 - j0), [&](index r0, index r1) {
     kernels<T>().turn({d + j0 * tile.ld + r0, tile.ld, nullptr, j1 - j0, r1 - r0,
                        tile.turned_of(s) + r0 * wide + j0, wide,
                        j1 == s.op.outputs ? wide - j0 : j1 - j0});
@@ -83,18 +83,20 @@ template <class T>
 void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,
                       bool add, const Team& team) {
   turn_gradient(s, tile, d, 0, s.op.outputs, team);
-  team.pieces(s.op.inputs, kInputs, [&](index i0, index i1) {
-    weights_gradient<T>(s, tile, x, d, {i0, i1, 0, s.op.outputs}, dw, db, add, nullptr);
-  });
+  team.pieces(s.op.inputs, kInputs, double(s.op.outputs) * double(tile.rows),
+              [&](index i0, index i1) {
+                weights_gradient<T>(s, tile, x, d, {i0, i1, 0, s.op.outputs}, dw, db, add, nullptr);
+              });
 }
 
 template <class T>
 void derive(const Op& op, Tile<T>& tile, const T* from, T* g, const Team& team) {
   if (op.activation == Activation::linear) return;
-  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
-    kernels<T>().derive(
-        {op.activation, T(op.alpha), r1 - r0, op.outputs, from + r0, tile.ld, g + r0, tile.ld});
-  });
+  team.pieces(
+      tile.lanes, kernels<T>().width, kPassage * double(op.outputs), [&](index r0, index r1) {
+        kernels<T>().derive(
+            {op.activation, T(op.alpha), r1 - r0, op.outputs, from + r0, tile.ld, g + r0, tile.ld});
+      });
 }
 
 namespace {

@@ -82,8 +82,8 @@ void product(const DenseTask<T>& t, const Team& team) {
     return;
   }
   if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads)
-    return team.pieces(t.columns, grain, columns);
-  team.pieces(t.lanes, 4 * w, [&](index r0, index r1) {
+    return team.pieces(t.columns, grain, double(t.depth) * double(t.lanes), columns);
+  team.pieces(t.lanes, 4 * w, double(t.depth) * double(t.columns), [&](index r0, index r1) {
     DenseTask<T> piece = t;
     piece.x += r0;
     piece.out += r0;
@@ -116,10 +116,11 @@ void gather(const View<T>& from, const Batch<T>& batch, index begin, const Tile<
 
 template <class T>
 void activate(const Step& s, Tile<T>& tile, const T* z, T* out, const Team& team) {
-  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
-    kernels<T>().activate({s.op.activation, T(s.op.alpha), r1 - r0, s.op.outputs, z + r0, tile.ld,
-                           out + r0, tile.ld});
-  });
+  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(s.op.outputs),
+              [&](index r0, index r1) {
+                kernels<T>().activate({s.op.activation, T(s.op.alpha), r1 - r0, s.op.outputs,
+                                       z + r0, tile.ld, out + r0, tile.ld});
+              });
 }
 
 template <class T>
@@ -150,7 +151,7 @@ template <class T>
 void random_step(const Step& s, const Batch<T>& batch, index begin, Tile<T>& tile, const T* in,
                  T* out, index columns, const Team& team) {
   set_keys(s, batch, begin, tile);
-  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
+  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(columns), [&](index r0, index r1) {
     const index rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
     const NoiseTask<T> t{rows,    columns, tile.keys + r0, T(s.op.rate),
                          in + r0, tile.ld, out + r0,       tile.ld};
@@ -170,10 +171,12 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
   const bool same = targets_are_inputs(data);
-  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
-    gather(data.x, batch, begin, tile, r0, r1, tile.x);
-    if (with_targets && !data.labels && !same) gather(data.y, batch, begin, tile, r0, r1, tile.y);
-  });
+  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(data.x.cols + data.y.cols),
+              [&](index r0, index r1) {
+                gather(data.x, batch, begin, tile, r0, r1, tile.x);
+                if (with_targets && !data.labels && !same)
+                  gather(data.y, batch, begin, tile, r0, r1, tile.y);
+              });
   if (with_targets && same) tile.y = tile.x;
   if (!with_targets || !data.labels) return;
   for (index r = 0; r < rows; ++r) tile.y[r] = T(data.labels[row_of(batch, begin + r)]);
@@ -250,12 +253,13 @@ void loss_columns(const Plan& plan, const Objective& objective, bool with_gradie
   const double smooth = objective.label_smoothing;
   const index classes =
       plan.loss == Loss::binary || plan.loss == Loss::binary_logits ? 2 : plan.outputs;
-  team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
-    kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth), T(smooth / double(classes)),
-                       r1 - r0, plan.outputs, p + r0, tile.ld, y + r0, tile.ld, tile.scale + r0,
-                       g ? g + r0 : nullptr, tile.ld, outputs ? outputs + r0 : nullptr, tile.ld,
-                       tile.values + r0, j0, j1});
-  });
+  team.pieces(
+      tile.lanes, kernels<T>().width, kPassage * double(plan.outputs), [&](index r0, index r1) {
+        kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth),
+                           T(smooth / double(classes)), r1 - r0, plan.outputs, p + r0, tile.ld,
+                           y + r0, tile.ld, tile.scale + r0, g ? g + r0 : nullptr, tile.ld,
+                           outputs ? outputs + r0 : nullptr, tile.ld, tile.values + r0, j0, j1});
+      });
 }
 
 template <class T>

@@ -33,7 +33,7 @@ Team team_for(index rows, index inputs, index outputs, double times, int n_threa
 // Rows from on to lines, and lines to rows.
 template <class T>
 void to_lines(const View<T>& x, index first, Tile<T>& tile, T* lines, const Team& team) {
-  team.pieces(tile.lanes, 4 * kernels<T>().width, [&](index a, index b) {
+  team.pieces(tile.lanes, 4 * kernels<T>().width, kPassage * double(x.cols), [&](index a, index b) {
     const index rows = std::max<index>(0, std::min(b, tile.rows) - a);
     kernels<T>().turn({x.data + (first + a) * x.stride, x.stride, nullptr, rows, x.cols, lines + a,
                        tile.ld, b - a});
@@ -42,7 +42,7 @@ void to_lines(const View<T>& x, index first, Tile<T>& tile, T* lines, const Team
 template <class T>
 void to_rows(const T* lines, index columns, index first, const Tile<T>& tile, T* out,
              const Team& team) {
-  team.pieces(tile.rows, 4 * kernels<T>().width, [&](index a, index b) {
+  team.pieces(tile.rows, 4 * kernels<T>().width, kPassage * double(columns), [&](index a, index b) {
     kernels<T>().turn({lines + a, tile.ld, nullptr, columns, b - a, out + (first + a) * columns,
                        columns, columns});
   });
@@ -73,10 +73,11 @@ void dense_forward(const View<T>& x, const View<T>& w, const T* b, Activation ac
                 Activation::linear, T(alpha), nullptr, 0},
                team);
     if (z) to_rows(out, outputs, first, tile, z, team);
-    team.pieces(tile.lanes, kernels<T>().width, [&](index r0, index r1) {
-      kernels<T>().activate(
-          {activation, T(alpha), r1 - r0, outputs, out + r0, tile.ld, out + r0, tile.ld});
-    });
+    team.pieces(
+        tile.lanes, kernels<T>().width, kPassage * double(outputs), [&](index r0, index r1) {
+          kernels<T>().activate(
+              {activation, T(alpha), r1 - r0, outputs, out + r0, tile.ld, out + r0, tile.ld});
+        });
     to_rows(out, outputs, first, tile, a, team);
   });
 }

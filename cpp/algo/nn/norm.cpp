@@ -39,6 +39,7 @@ void norm_forward(const Plan& plan, const Step& step, const Weights<T>& weights,
   const Op& op = step.op;
   const bool batch = plan.training && op.trainable;
   for (index j = 0; j < op.outputs; ++j, x += tile.ld, out += tile.ld) {
+    answer_interrupt(plan, tile.rows);
     T &mean = weights.state[op.mean + j], &variance = weights.state[op.variance + j];
     double found[2] = {double(mean), double(variance)};
     LineTask<T> t = line_of(tile, x, out);
@@ -62,6 +63,7 @@ void norm_backward(const Plan& plan, const Step& step, const Weights<T>& weights
   const Op& op = step.op;
   const bool batch = plan.training && op.trainable;
   for (index j = 0; j < op.outputs; ++j, x += tile.ld, g += tile.ld) {
+    answer_interrupt(plan, tile.rows);
     const T s = stats[2 * j + 1];
     LineTask<T> t = line_of(tile, x, g);
     t.center = stats[2 * j];

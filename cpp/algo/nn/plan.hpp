@@ -28,17 +28,22 @@ inline bool needs_inputs(Activation a) {
   return a == Activation::step || a == Activation::gelu || a == Activation::gelu_tanh;
 }
 
+// Multiply-adds in the time of one value on its way through an elementwise step, or somewhat more.
+constexpr double kPassage = 100;
+
 // Threads within one tile: f(begin, end) over pieces of [0, count), cut at multiples of `grain` and
-// of about the same size.
+// of about the same size. An item takes `each` multiply-adds, a piece some hundredths of a second
+// at most: interrupts come between pieces.
 struct Team {
   int n_threads = 1;
   threads::Helping* helping = nullptr;  // where this is one of the shares of a tile
   int share = 0;
   template <class F>
-  void pieces(index count, index grain, const F& f) const {
-    if (n_threads <= 1 || count <= grain) return f(index(0), count);
-    const index grains = (count + grain - 1) / grain;
-    const index blocks = std::min<index>(grains, 2 * n_threads);
+  void pieces(index count, index grain, double each, const F& f) const {
+    constexpr double most = 1e9;
+    const index grains = (count + grain - 1) / grain, least = n_threads > 1 ? 2 * n_threads : 1;
+    const index blocks = std::min(grains, std::max(least, index(double(count) * each / most)));
+    if (blocks <= 1) return f(index(0), count);
     threads::parallel_blocks(blocks, n_threads, [&](index b, int) {
       f(b * grains / blocks * grain, std::min(count, (b + 1) * grains / blocks * grain));
     });

@@ -141,7 +141,7 @@ void Stepper<T>::pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<
   forward_tile(plan_, weights_, batch, begin, part, team);
   loss_values(plan_, objective_, batch, begin, true, part, team);
   if (plan_.streams) stream_tile(plan_, objective_, weights_, part, team);
-  team.pieces(part.lanes, unit, [&](index r0, index r1) {
+  team.pieces(part.lanes, unit, kPassage * double(plan_.outputs), [&](index r0, index r1) {
     for (index r = r0; r < r1; r += unit) {
       Tile<T> few = part.lanes_of(r, r + unit);
       sums[r / unit] = loss_sums(plan_, objective_, batch, begin + r, few);
@@ -313,7 +313,7 @@ void Stepper<T>::update(Optimizer& o, T* slots) {
   for (const Penalised& s : fused ? plan_.rest : o.clip_norm > 0 ? plan_.segments : merged_) {
     if (o.clip_norm > 0)
       task.scale = T(scale_to(o.clip_norm, norm_of(parts_.data() + s.offset, s.size)));
-    team_.pieces(s.size, grain,
+    team_.pieces(s.size, grain, kPassage,
                  [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
   }
   ++o.iterations, ++o.taken;
