@@ -62,9 +62,9 @@ def compare(runs, rtol=1e-6):
     for name, values in ours.items():
         np.testing.assert_allclose(values, theirs[name], rtol=rtol, atol=1e-8, err_msg=name)
     # Keras keeps rates and powers of beta in float32.
-    np.testing.assert_allclose(p, q, rtol=10 * rtol, atol=1e-6)
+    np.testing.assert_allclose(p, q, rtol=10 * rtol, atol=rtol)
     for one, two in zip(weights, others, strict=True):
-        np.testing.assert_allclose(one, two, rtol=10 * rtol, atol=1e-6)
+        np.testing.assert_allclose(one, two, rtol=10 * rtol, atol=rtol)
 
 
 def dense(activation, outputs=3, last=None):
@@ -89,7 +89,9 @@ OPTIMISERS = {
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_optimisers(keras, name):
-    compare(both(keras, dense("tanh"), OPTIMISERS[name], "mse", "numbers"))
+    # 1 - 0.999^t in float32, as some backends have it, is off by 3e-5.
+    rtol = 1e-5 if name.startswith("adam") else 1e-6
+    compare(both(keras, dense("tanh"), OPTIMISERS[name], "mse", "numbers"), rtol)
 
 
 @pytest.mark.parametrize(
