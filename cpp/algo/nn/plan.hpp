@@ -41,9 +41,10 @@ struct Team {
   template <class F>
   void pieces(index count, index grain, double each, const F& f) const {
     constexpr double most = 1e9;
-    const index grains = (count + grain - 1) / grain, least = n_threads > 1 ? 2 * n_threads : 1;
-    const index blocks = std::min(grains, std::max(least, index(double(count) * each / most)));
-    if (blocks <= 1) return f(index(0), count);
+    const double wanted = double(count) * each / most;
+    if (count <= grain || (n_threads <= 1 && wanted < 2)) return f(index(0), count);
+    const index grains = (count + grain - 1) / grain;
+    const index blocks = std::min(grains, std::max<index>(2 * n_threads, index(wanted)));
     threads::parallel_blocks(blocks, n_threads, [&](index b, int) {
       f(b * grains / blocks * grain, std::min(count, (b + 1) * grains / blocks * grain));
     });
