@@ -47,7 +47,7 @@ class NetCase:
         return self.goals["torch"]
 
 
-def _first(name, n, epochs, **goals):
+def _first(name, n, epochs, repeat=1, **goals):
     return NetCase(
         name=name,
         n=n,
@@ -58,10 +58,11 @@ def _first(name, n, epochs, **goals):
         optimizer="sgd",
         dtype="float64",
         goals=goals,
+        repeat=repeat,
     )
 
 
-def _adam(name, n, widths, output, epochs, batch, **goals):
+def _adam(name, n, widths, output, epochs, batch, repeat=1, **goals):
     return NetCase(
         name=name,
         n=n,
@@ -72,16 +73,22 @@ def _adam(name, n, widths, output, epochs, batch, **goals):
         optimizer="adam",
         dtype="float32",
         goals=goals,
+        repeat=repeat,
         agree=1e-2,  # hundreds of steps of float32
     )
 
 
-NETS = [
-    _first("10-25-15-1, N=100", 100, 1000, numpy=8, torch=30, sklearn=15, jax=2),
+NETS = [  # those of a few milliseconds four at a time
+    _first("10-25-15-1, N=100", 100, 1000, 4, numpy=8, torch=30, sklearn=15, jax=2),
     _first("10-25-15-1, N=1,000", 1000, 1000, numpy=6, torch=9, sklearn=9, jax=3),
     _first("10-25-15-1, N=10,000", 10_000, 200, numpy=6, torch=4, sklearn=6, jax=3),
-    _adam("digits 64-100-10", 1797, (64, 100, 10), "softmax", 10, 32, torch=6, sklearn=4),
-    _adam("autoencoder 30-16-8", 10_000, (30, 16, 8, 16, 30), "linear", 5, 64, torch=12, sklearn=6),
+    _adam("digits 64-100-10", 1797, (64, 100, 10), "softmax", 10, 32, 4, torch=6, sklearn=4),
+    _adam(
+        "autoencoder 30-16-8",
+        *(10_000, (30, 16, 8, 16, 30), "linear", 5, 64, 4),
+        torch=12,
+        sklearn=6,
+    ),
     _adam(
         "autoencoder 784-128-32",
         *(6000, (784, 128, 32, 128, 784), "linear", 2, 128),
