@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+NARROW = (30, 16, 8, 16, 30)
 FIRST = (10, 25, 15, 1)
 
 
@@ -83,12 +84,7 @@ NETS = [  # those of a few milliseconds four at a time
     _first("10-25-15-1, N=1,000", 1000, 1000, numpy=6, torch=9, sklearn=9, jax=3),
     _first("10-25-15-1, N=10,000", 10_000, 200, numpy=6, torch=4, sklearn=6, jax=3),
     _adam("digits 64-100-10", 1797, (64, 100, 10), "softmax", 10, 32, 4, torch=6, sklearn=4),
-    _adam(
-        "autoencoder 30-16-8",
-        *(10_000, (30, 16, 8, 16, 30), "linear", 5, 64, 4),
-        torch=12,
-        sklearn=6,
-    ),
+    _adam("autoencoder 30-16-8", 10_000, NARROW, "linear", 5, 64, 4, torch=12, sklearn=6),
     _adam(
         "autoencoder 784-128-32",
         *(6000, (784, 128, 32, 128, 784), "linear", 2, 128),
