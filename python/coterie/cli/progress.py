@@ -35,7 +35,7 @@ class Progress:
                 self._status = Console(stderr=True).status("")
                 self._status.start()
             except ImportError:
-                pass
+                pass  # a plain line does without rich
         return self
 
     def __exit__(
