@@ -17,10 +17,13 @@ namespace coterie::COTERIE_ISA {
 template <int V>
 constexpr int most_columns = NV * NR / V;
 
-// Depth whose lines, V vectors each, take twice the L1 cache: shorter blocks load and store their
-// sums too often, longer ones lose the cache lines of W that neighbouring columns share.
+// Depth whose lines, V vectors each, fill the L1 cache: shorter blocks load and store their sums too
+// often, longer ones read the lines from the L2 cache for every block of columns.
 template <class T>
-constexpr index kDenseDepth = 2 * COTERIE_L1_BYTES / (MR<T> * index(sizeof(T))) + 1;
+constexpr index kDenseDepth = COTERIE_L1_BYTES / (MR<T> * index(sizeof(T))) + 1;
+
+// Bytes of W that stay in the caches next to the core.
+constexpr index kDenseNear = 256 << 10;
 
 // Activation, or its derivative, of a finished block. What takes more than a few operations is done
 // by a pass over what was just stored, so that its code is not repeated in every shape of block.
@@ -62,9 +65,12 @@ template <class T, int N, int V, bool Turned>
       acc[n][v] = p0 == 0 ? broadcast(start) : load(t.out + (j + n) * t.out_ld + r + v * width<T>);
   }
   const index step = Turned ? 1 : t.w_ld, next = Turned ? t.w_ld : 1;  // from p and j to the next
+  // Rows of W lie too far apart for the CPU to see them coming.
+  const bool fetch = !Turned && t.depth * t.w_ld * index(sizeof(T)) > kDenseNear;
   const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
 #pragma GCC unroll 1
   for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
+    if (fetch) __builtin_prefetch(w + 2 * N, 0, 2);  // for the next columns
     Vec<T> xv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) xv[v] = load(x + v * width<T>);
@@ -163,15 +169,17 @@ COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
   for (index r = 0; r < count; ++r) out[r] = add ? line[r] + out[r] : line[r];
 }
 
-// Brings what the update of a vector of row i will want while the products are formed.
+// Brings what update_block will want of row i while the products are formed.
 template <class T>
-COTERIE_INLINE void fetch_vector(const nn::WeightsTask<T>& t, index i, index j) {
-  if (i >= t.inputs) return;
+COTERIE_INLINE void fetch_row(const nn::WeightsTask<T>& t, index i, index j, int v) {
+  constexpr index line = 64 / index(sizeof(T));
   const nn::UpdateTask<T>& u = t.update[0];
-  const index at = i * t.dw_ld + j;
-  __builtin_prefetch(u.w + at, 1);
-  if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
-  if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
+  if (i >= t.inputs) return;
+  for (index at = i * t.dw_ld + j; at < i * t.dw_ld + j + v * width<T>; at += line) {
+    __builtin_prefetch(u.w + at, 1);
+    if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
+    if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
+  }
 }
 
 // The updates of an n x m block from its gradients.
@@ -184,63 +192,32 @@ COTERIE_INLINE void update_block(const nn::WeightsTask<T>& t, index i, index j, 
   if (weights < n) update_span<T>(t.update[1], {j, sums + weights * m, 1, size, 0, m});
 }
 
-// A block whose weights Adam updates while the next one is formed, a vector at a time: roots and
-// quotients, and what comes from memory, take their time beside the products.
-template <class T>
-struct Waiting {
-  explicit Waiting(const nn::UpdateTask<T>& t) : rule(t), w(t.w) {}
-  COTERIE_INLINE void keep(index from, index stride, int n, int v) {
-    at = from, ld = stride, wide = v, column = done = 0, count = n * v;
-  }
-  COTERIE_INLINE void one() {
-    if (done == count) return;
-    store(w + at, rule(at, width<T>, load(sums + done * width<T>), load(w + at)));
-    ++done, at += width<T>;
-    if (++column == wide) column = 0, at += ld - wide * width<T>;
-  }
-  COTERIE_INLINE void all() {
-    while (done < count) one();
-  }
-  const Adam<T> rule;
-  T* const w;
-  index at = 0, ld = 0;                           // the next vector in w, between rows of w
-  int wide = 0, column = 0, done = 0, count = 0;  // vectors
-  alignas(64) T sums[NR * NV * width<T>];
-};
-
 template <class T, int N, int V>
-[[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, Waiting<T>* waiting, index i,
-                                   index j) {
+[[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
   constexpr index m = V * width<T>;
-  const index pace = t.rows < 2 * NR * NV ? 1 : t.rows / (NR * NV);  // rows for one vector
   Vec<T> acc[N][V] = {};
   const T* x[N];
   for (int n = 0; n < N; ++n) x[n] = input_line(t, i + n);
   const T* d = t.d + j;
-  index tick = 1;
-  int part = 0;
+  index r = 0;
 #pragma GCC unroll 1
-  for (index r = 0; r < t.rows; ++r, d += t.d_ld) {
-    if (__builtin_expect(--tick == 0, 0)) {
-      tick = pace;
-      if (waiting) waiting->one();
-      if (t.update && part < N * V) fetch_vector<T>(t, i + part / V, j + part % V * width<T>);
-      ++part;
-    }
-    Vec<T> dv[V];
+  for (int part = 0; part < N; ++part) {  // memory is asked for a little at a time
+    if (t.update) fetch_row<T>(t, i + part, j, V);
+    const index end = (part + 1) * t.rows / N;
+#pragma GCC unroll 1
+    for (; r < end; ++r, d += t.d_ld) {
+      Vec<T> dv[V];
 #pragma GCC unroll 8
-    for (int v = 0; v < V; ++v) dv[v] = load(d + v * width<T>);
+      for (int v = 0; v < V; ++v) dv[v] = load(d + v * width<T>);
 #pragma GCC unroll 16
-    for (int n = 0; n < N; ++n) {
-      const Vec<T> xv = broadcast(x[n] + r);
+      for (int n = 0; n < N; ++n) {
+        const Vec<T> xv = broadcast(x[n] + r);
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
+        for (int v = 0; v < V; ++v) acc[n][v] = madd(dv[v], xv, acc[n][v]);
+      }
     }
   }
-  if (waiting) waiting->all();
-  T own[N * m];
-  const bool wait = waiting && i + N <= t.inputs && j + m <= t.outputs;
-  T* sums = wait ? waiting->sums : own;
+  T sums[N * m];
 #pragma GCC unroll 16
   for (int n = 0; n < N; ++n)
 #pragma GCC unroll 8
@@ -252,10 +229,7 @@ template <class T, int N, int V>
       else
         store(sums + n * m + v * width<T>, t.add ? acc[n][v] + load_first(out, count) : acc[n][v]);
     }
-  if (wait)
-    waiting->keep(i * t.dw_ld + j, t.dw_ld, N, V);
-  else if (t.update)
-    update_block<T>(t, i, j, N, m, sums);
+  if (t.update) update_block<T>(t, i, j, N, m, sums);
 }
 
 // Inputs at a time: more than 8 need more addresses than there are registers.
@@ -263,39 +237,34 @@ template <int V>
 constexpr int most_inputs = most_columns<V> < 8 ? most_columns<V> : 8;
 
 template <class T, int N, int V>
-COTERIE_INLINE void outer_inputs(const nn::WeightsTask<T>& t, Waiting<T>* waiting, index i, index n,
-                                 index j) {
+COTERIE_INLINE void outer_inputs(const nn::WeightsTask<T>& t, index i, index n, index j) {
   if constexpr (N == 1) {
-    outer_block<T, 1, V>(t, waiting, i, j);
+    outer_block<T, 1, V>(t, i, j);
   } else {
-    if (n > smaller(N)) return outer_block<T, N, V>(t, waiting, i, j);
-    outer_inputs<T, smaller(N), V>(t, waiting, i, n, j);
+    if (n > smaller(N)) return outer_block<T, N, V>(t, i, j);
+    outer_inputs<T, smaller(N), V>(t, i, n, j);
   }
 }
 
 template <class T, int V>
-COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, Waiting<T>* waiting, index j) {
+COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, index j) {
   const index inputs = all_inputs(t);
   // A last block reaches into the padding where that takes fewer blocks.
   for (; t.outputs - j > (V > 1 ? (V / 2) * width<T> : 0); j += V * width<T>) {
     if (V > 1 && t.d_room - j < V * width<T>) break;
     for (index i = 0; i < inputs;) {
       const index n = at_most(int(block_size(inputs - i, most_inputs<V>)), most_inputs<V>);
-      outer_inputs<T, most_inputs<V>, V>(t, waiting, i, n, j);
+      outer_inputs<T, most_inputs<V>, V>(t, i, n, j);
       i += n;
     }
   }
   if constexpr (V > 1)
-    if (j < t.outputs) outer_rest<T, V / 2>(t, waiting, j);
+    if (j < t.outputs) outer_rest<T, V / 2>(t, j);
 }
 
 template <class T>
 void weights_outer(const nn::WeightsTask<T>& t) {
-  if (!t.update || t.update[0].rule != nn::Rule::adam || !is_plain(t.update[0]))
-    return outer_rest<T, NV>(t, nullptr, 0);
-  Waiting<T> waiting(t.update[0]);
-  outer_rest<T, NV>(t, &waiting, 0);
-  waiting.all();
+  outer_rest<T, NV>(t, 0);
 }
 
 constexpr int DI = NV;  // inputs at a time; NR outputs or fewer

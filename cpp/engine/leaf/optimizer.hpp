@@ -10,8 +10,8 @@
 //   adam  m = b1 m + (1 - b1) g, s += (1 - b2) (g^2 - s), w -= eta m / (sqrt s + epsilon)
 //
 // Averages that decay for want of gradients, as those of a unit that never fires, end at 0, of
-// squares at the least normal number, and not among subnormal ones; nor do squares go beyond the
-// largest number.
+// squares at kLeastSquare, and not among subnormal ones; nor do squares go beyond the largest
+// number.
 //
 // Kingma & Ba, ICLR 2015; Duchi, Hazan & Singer, JMLR 12 (2011); Tieleman & Hinton, 2012.
 #pragma once
@@ -19,6 +19,12 @@
 #include "vmath.hpp"
 
 namespace coterie::COTERIE_ISA {
+
+// Where averages of squares end: so far above the least normal number that a step on the way, the
+// average times rho or beta2, is not below it either. A subnormal number in any lane takes some CPUs
+// a hundred cycles or more.
+template <class T>
+constexpr T kLeastSquare = 64 * kLeastNormal<T>;
 
 template <class T>
 COTERIE_INLINE Vec<T> summed(const nn::UpdateTask<T>& t, const T* parts, index count, Vec<T> w,
@@ -80,49 +86,21 @@ COTERIE_INLINE void over_values(const nn::UpdateTask<T>& t, const Span<T>& span,
   }
 }
 
-// The gradient is the only part, as it is, and nothing but the rule moves w.
-template <class T>
-COTERIE_INLINE bool is_plain(const nn::UpdateTask<T>& t) {
-  return t.n_parts == 1 && t.l1 == 0 && t.l2 == 0 && t.scale == 1 && t.keep == 1 &&
-         t.clip == T(__builtin_inff());
-}
-
 template <class T, class F>
 COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const Span<T>& span, const F& f) {
-  is_plain(t) ? over_values<T, true>(t, span, f) : over_values<T, false>(t, span, f);
+  const bool plain = t.n_parts == 1 && t.l1 == 0 && t.l2 == 0 && t.scale == 1 && t.keep == 1 &&
+                     t.clip == T(__builtin_inff());
+  plain ? over_values<T, true>(t, span, f) : over_values<T, false>(t, span, f);
 }
-
-// The new w of n values from i, of gradients g.
-template <class T>
-struct Adam {
-  explicit Adam(const nn::UpdateTask<T>& t)
-      : minus_rate(splat(-t.rate)),
-        epsilon(splat(t.epsilon)),
-        b1(splat(t.beta1)),
-        c1(splat(1 - t.beta1)),
-        c2(splat(1 - t.beta2)),
-        means(t.slot0),
-        squares(t.slot1) {}
-  COTERIE_INLINE Vec<T> operator()(index i, index n, Vec<T> g, Vec<T> w) const {
-    const Vec<T> least = splat(kLeastNormal<T>), most = splat(kMost<T>);
-    const Vec<T> m = normal_or_zero<T>(madd(b1, load_first(means + i, n), c1 * g));
-    const Vec<T> old = load_first(squares + i, n), more = madd(g, g, -old);
-    const Vec<T> s = lower(most, higher(least, madd(c2, more, old)));
-    store_first<T>(means + i, n, m);
-    store_first<T>(squares + i, n, s);
-    return madd(minus_rate, m / (near_root<T>(s) + epsilon), w);
-  }
-  Vec<T> minus_rate, epsilon, b1, c1, c2;
-  T *means, *squares;
-};
 
 template <class T>
 [[gnu::noinline]] void update_span(const nn::UpdateTask<T>& t, const Span<T>& span) {
   using nn::Rule;
   using V = Vec<T>;
   const V rate = splat(t.rate), mu = splat(t.momentum), epsilon = splat(t.epsilon),
-          rho = splat(t.rho);
-  const V least = splat(kLeastNormal<T>), most = splat(kMost<T>), rest = splat(1 - t.rho);
+          b1 = splat(t.beta1), rho = splat(t.rho);
+  const V least = splat(kLeastSquare<T>), most = splat(kMost<T>), c1 = splat(1 - t.beta1),
+          c2 = splat(1 - t.beta2), rest = splat(1 - t.rho);
   const bool nesterov = t.rule == Rule::nesterov, heavy = t.rule == Rule::rmsprop_momentum;
   T *const slot0 = t.slot0, *const slot1 = t.slot1;
   switch (t.rule) {
@@ -161,7 +139,15 @@ template <class T>
             return w - u;
           });
     case Rule::adam:
-      return each<T>(t, span, Adam<T>(t));
+      return each<T>(
+          t, span, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
+            const V m = normal_or_zero<T>(madd(b1, load_first(slot0 + i, n), c1 * g));
+            const V old = load_first(slot1 + i, n), more = madd(g, g, -old);
+            const V s = lower(most, higher(least, madd(c2, more, old)));
+            store_first<T>(slot0 + i, n, m);
+            store_first<T>(slot1 + i, n, s);
+            return madd(-rate, m / (near_root<T>(s) + epsilon), w);
+          });
   }
 }
 
