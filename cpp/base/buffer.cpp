@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kLeast = std::size_t{64} << 10;  // kept from here ...
 constexpr std::size_t kLarge = std::size_t{4} << 20;   // ... to here
-constexpr std::size_t kHuge = std::size_t{64} << 20;   // from here on in huge pages
+constexpr std::size_t kHuge = std::size_t{8} << 20;    // from here on in huge pages
 constexpr std::size_t kTotal = std::size_t{32} << 20;  // kept at most
 constexpr int kBlocks = 32;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
