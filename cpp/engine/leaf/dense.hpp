@@ -65,12 +65,13 @@ template <class T, int N, int V, bool Turned>
       acc[n][v] = p0 == 0 ? broadcast(start) : load(t.out + (j + n) * t.out_ld + r + v * width<T>);
   }
   const index step = Turned ? 1 : t.w_ld, next = Turned ? t.w_ld : 1;  // from p and j to the next
-  // Rows of W lie too far apart for the CPU to see them coming.
+  // Rows of W lie too far apart for the CPU to see them coming: those ahead, and the next columns.
+  constexpr index line = 64 / index(sizeof(T)), ahead = 16;
   const bool fetch = !Turned && t.depth * t.w_ld * index(sizeof(T)) > kDenseNear;
   const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
 #pragma GCC unroll 1
   for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
-    if (fetch) __builtin_prefetch(w + 2 * N, 0, 2);  // for the next columns
+    if (fetch) __builtin_prefetch(w + line * next, 0, 2), __builtin_prefetch(w + ahead * step);
     Vec<T> xv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) xv[v] = load(x + v * width<T>);
