@@ -1,5 +1,6 @@
 // Leaves of networks between forbidden pages, against plain loops; elementary functions against
 // long double; and a whole fit.
+#include <cfenv>
 #include <cmath>
 #include <limits>
 
@@ -235,6 +236,27 @@ void updates() {
     }
 }
 
+// Averages of weights that have no gradient stay clear of subnormal numbers, on the way too.
+template <class T>
+void idle_updates() {
+  const index size = 3 * leaves<T>().width + 1;
+  std::vector<T> weights(size, T(1)), parts(size, T(0)), slots(2 * size, T(0));
+  nn::UpdateTask<T> t{};
+  t.w = weights.data(), t.parts = parts.data(), t.n_parts = 1;
+  t.slot0 = slots.data(), t.slot1 = slots.data() + size, t.size = size;
+  t.clip = std::numeric_limits<T>::infinity(), t.scale = t.keep = 1;
+  t.rate = T(0.001), t.epsilon = T(1e-7), t.rho = T(0.9), t.beta1 = T(0.9), t.beta2 = T(0.999);
+  for (const nn::Rule rule : {nn::Rule::adagrad, nn::Rule::rmsprop, nn::Rule::adam}) {
+    About about("rule ", int(rule));
+    std::fill(slots.begin(), slots.end(), T(0));
+    t.rule = rule;
+    std::feclearexcept(FE_UNDERFLOW);
+    for (int time = 0; time < 3; ++time) leaves<T>().update(t);
+    CHECK(!std::fetestexcept(FE_UNDERFLOW));
+    CHECK_EQUAL(std::count(weights.begin(), weights.end(), T(1)), size);
+  }
+}
+
 // A net with everything in it: the same bits for 1 and 3 threads, loss that falls.
 template <class T>
 void fits(index rows, index width) {
@@ -331,6 +353,7 @@ TEST(nn, products) { products<float>(), products<double>(); }
 TEST(nn, gradients) { gradients<float>(), gradients<double>(); }
 TEST(nn, functions) { functions<float>(), functions<double>(); }
 TEST(nn, updates) { updates<float>(), updates<double>(); }
+TEST(nn, idle_updates) { idle_updates<float>(), idle_updates<double>(); }
 TEST(nn, lines) { lines<float>(), lines<double>(); }
 TEST(nn, fits) {
   fits<float>(301, 9), fits<double>(1, 3), fits<double>(2000, 31);
