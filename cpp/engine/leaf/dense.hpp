@@ -17,8 +17,8 @@ namespace coterie::COTERIE_ISA {
 template <int V>
 constexpr int most_columns = NV * NR / V;
 
-// Depth whose lines, V vectors each, fill the L1 cache: shorter blocks load and store their sums too
-// often, longer ones read the lines from the L2 cache for every block of columns.
+// Depth whose lines, V vectors each, fill the L1 cache: shorter blocks load and store their sums
+// too often, longer ones read the lines from the L2 cache for every block of columns.
 template <class T>
 constexpr index kDenseDepth = COTERIE_L1_BYTES / (MR<T> * index(sizeof(T))) + 1;
 

@@ -21,8 +21,8 @@
 namespace coterie::COTERIE_ISA {
 
 // Where averages of squares end: so far above the least normal number that a step on the way, the
-// average times rho or beta2, is not below it either. A subnormal number in any lane takes some CPUs
-// a hundred cycles or more.
+// average times rho or beta2, is not below it either. A subnormal number in any lane takes some
+// CPUs a hundred cycles or more.
 template <class T>
 constexpr T kLeastSquare = 64 * kLeastNormal<T>;
 
