@@ -24,6 +24,9 @@ constexpr index kDenseDepth = COTERIE_L1_BYTES / (MR<T> * index(sizeof(T))) + 1;
 
 // Bytes of W that stay in the caches next to the core.
 constexpr index kDenseNear = 256 << 10;
+// Values of a line of the cache.
+template <class T>
+constexpr index kLine = 64 / index(sizeof(T));
 
 // Activation, or its derivative, of a finished block. What takes more than a few operations is done
 // by a pass over what was just stored, so that its code is not repeated in every shape of block.
@@ -66,12 +69,12 @@ template <class T, int N, int V, bool Turned>
   }
   const index step = Turned ? 1 : t.w_ld, next = Turned ? t.w_ld : 1;  // from p and j to the next
   // Rows of W lie too far apart for the CPU to see them coming: those ahead, and the next columns.
-  constexpr index line = 64 / index(sizeof(T)), ahead = 16;
+  constexpr index ahead = 16;
   const bool fetch = !Turned && t.depth * t.w_ld * index(sizeof(T)) > kDenseNear;
   const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
 #pragma GCC unroll 1
   for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
-    if (fetch) __builtin_prefetch(w + line * next, 0, 2), __builtin_prefetch(w + ahead * step);
+    if (fetch) __builtin_prefetch(w + kLine<T> * next, 0, 2), __builtin_prefetch(w + ahead * step);
     Vec<T> xv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) xv[v] = load(x + v * width<T>);
@@ -173,10 +176,9 @@ COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
 // Brings what update_block will want of row i while the products are formed.
 template <class T>
 COTERIE_INLINE void fetch_row(const nn::WeightsTask<T>& t, index i, index j, int v) {
-  constexpr index line = 64 / index(sizeof(T));
   const nn::UpdateTask<T>& u = t.update[0];
   if (i >= t.inputs) return;
-  for (index at = i * t.dw_ld + j; at < i * t.dw_ld + j + v * width<T>; at += line) {
+  for (index at = i * t.dw_ld + j; at < i * t.dw_ld + j + v * width<T>; at += kLine<T>) {
     __builtin_prefetch(u.w + at, 1);
     if (u.slot0) __builtin_prefetch(u.slot0 + at, 1);
     if (u.slot1) __builtin_prefetch(u.slot1 + at, 1);
