@@ -1,11 +1,11 @@
 // Leaves of networks between forbidden pages, against plain loops; elementary functions against
-// long double; and a whole fit.
+// long double.
 #include <cfenv>
 #include <cmath>
 #include <limits>
 
-#include "../../cpp/algo/nn/nn.hpp"
 #include "../../cpp/engine/isa.hpp"
+#include "../../cpp/engine/nn_table.hpp"
 #include "data.hpp"
 
 namespace tests {
@@ -257,51 +257,6 @@ void idle_updates() {
   }
 }
 
-// A net with everything in it: the same bits for 1 and 3 threads, loss that falls.
-template <class T>
-void fits(index rows, index width) {
-  std::vector<nn::Op> ops(6);
-  ops[0] = {nn::Kind::dropout, 5, 5};
-  ops[0].rate = 0.1;
-  ops[1] = {nn::Kind::dense, 5, width, Activation::gelu};
-  ops[1].weights = 0, ops[1].bias = 5 * width, ops[1].l2 = 1e-3;
-  ops[2] = {nn::Kind::noise, width, width};
-  ops[2].rate = 0.05;
-  ops[3] = {nn::Kind::dense, width, 7, Activation::tanh};
-  ops[3].weights = 6 * width, ops[3].bias = 13 * width;
-  ops[4] = {nn::Kind::activity, 7, 7};
-  ops[4].activity_l1 = 1e-4;
-  ops[5] = {nn::Kind::dense, 7, 2};
-  ops[5].weights = 13 * width + 7, ops[5].bias = 13 * width + 21;
-  const nn::Net net(ops);
-  Rows<T> x(rows, 5, 5, Edge::end, 1, 2), y(rows, 2, 2, Edge::end, 2, 2);
-  std::vector<std::vector<T>> outcomes;
-  for (const int n_threads : {1, 3}) {
-    std::vector<T> theta(static_cast<std::size_t>(net.n_theta)), slots(2 * theta.size());
-    for (std::size_t i = 0; i < theta.size(); ++i)
-      theta[i] = T(0.1) * T(small_integer(3, index(i), 3));
-    std::vector<double> history(2 * 2 * 5);
-    const double rate = 0.01;
-    nn::Objective objective;
-    objective.metrics = {nn::Metric::mae};
-    nn::Optimizer optimizer;
-    optimizer.rule = nn::Rule::adam;
-    optimizer.rates = &rate;
-    nn::Settings settings{5, 0, rows / 2 + 1, true, 7, n_threads};
-    const nn::Data<T> data{x.view(), y.view(), nullptr, nullptr};
-    const nn::Fit<T> fit{net,   objective, theta.data(), nullptr,        slots.data(), data,
-                         &data, optimizer, settings,     history.data(), nullptr};
-    const nn::Outcome done = nn::fit(fit);
-    CHECK_EQUAL(done.epochs, 5);
-    CHECK(history[4 * 4] < history[0]);
-    std::vector<T> out(static_cast<std::size_t>(2 * rows));
-    nn::forward<T>(net, theta.data(), nullptr, x.view(), out.data(), n_threads);
-    theta.insert(theta.end(), out.begin(), out.end());
-    outcomes.push_back(theta);
-  }
-  CHECK(outcomes[0] == outcomes[1]);
-}
-
 // Sums over a line and what they do to it, on integers; NaN beyond the rows must not count.
 template <class T>
 void lines() {
@@ -355,9 +310,5 @@ TEST(nn, functions) { functions<float>(), functions<double>(); }
 TEST(nn, updates) { updates<float>(), updates<double>(); }
 TEST(nn, idle_updates) { idle_updates<float>(), idle_updates<double>(); }
 TEST(nn, lines) { lines<float>(), lines<double>(); }
-TEST(nn, fits) {
-  fits<float>(301, 9), fits<double>(1, 3), fits<double>(2000, 31);
-  fits<float>(150, 6000);
-}
 
 }  // namespace tests

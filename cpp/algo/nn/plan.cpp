@@ -170,27 +170,53 @@ std::vector<Penalised> merged(const std::vector<Penalised>& segments) {
   return all;
 }
 
+namespace {
+
+constexpr index kShards = 64;
+
+bool by_layers(const Plan& plan, std::size_t value_bytes) {
+  constexpr index partial_bytes = 256 << 10;  // partial gradients in the L2 cache
+  return plan.whole_batch ||
+         (plan.training && plan.params * static_cast<index>(value_bytes) > partial_bytes);
+}
+
+// Rows of a chunk, at most. A tile's lines stay in the L1 cache or close to it.
+template <class T>
+index most_rows(const Plan& plan, index rows) {
+  constexpr index tile_bytes = 96 << 10, least = 64, most = 256, layer_rows = 1024;
+  if (plan.whole_batch) return std::max<index>(rows, 1);
+  if (by_layers(plan, sizeof(T))) return layer_rows;
+  const index unit = 4 * kernels<T>().width, room = tile_bytes / (plan.lines * index(sizeof(T)));
+  return std::clamp((room + unit / 2) / unit * unit, std::min(least, unit), std::max(most, unit));
+}
+
+// Chunks of at most that.
+index chunks_of(index rows, index limit) { return std::max<index>(1, (rows + limit - 1) / limit); }
+
+}  // namespace
+
 template <class T>
 Cut cut_of(const Plan& plan, index rows) {
-  // A tile's lines stay in the L1 cache or close to it; partial gradients in the L2 cache.
-  constexpr index tile_bytes = 96 << 10, least = 64, most = 256, partial_bytes = 256 << 10;
-  constexpr index shards = 64, layer_rows = 1024;
   Cut c{};
-  const index w = kernels<T>().width;
-  c.layers = plan.whole_batch || (plan.training && plan.params * index(sizeof(T)) > partial_bytes);
-  const index unit = 4 * w, room = tile_bytes / (plan.lines * index(sizeof(T)));
-  index limit =
-      std::clamp((room + unit / 2) / unit * unit, std::min(least, unit), std::max(most, unit));
-  if (c.layers) limit = plan.whole_batch ? std::max<index>(rows, 1) : layer_rows;
-  c.chunks = std::max<index>(1, (rows + limit - 1) / limit);
-  c.chunk = std::max<index>(1, round_up_to((rows + c.chunks - 1) / c.chunks, w));
-  c.chunks = std::max<index>(1, (rows + c.chunk - 1) / c.chunk);
-  c.per_shard = c.layers ? c.chunks : (c.chunks + shards - 1) / shards;
+  c.layers = by_layers(plan, sizeof(T));
+  c.chunks = chunks_of(rows, most_rows<T>(plan, rows));
+  c.chunk = std::max<index>(1, round_up_to((rows + c.chunks - 1) / c.chunks, kernels<T>().width));
+  c.chunks = chunks_of(rows, c.chunk);
+  c.per_shard = c.layers ? c.chunks : (c.chunks + kShards - 1) / kShards;
   c.shards = (c.chunks + c.per_shard - 1) / c.per_shard;
   return c;
 }
 
+template <class T>
+Room room_of(const Plan& plan, index rows) {
+  const index limit = most_rows<T>(plan, rows), chunks = chunks_of(rows, limit);
+  return {std::max<index>(1, round_up_to(std::min(rows, limit), kernels<T>().width)), chunks,
+          by_layers(plan, sizeof(T)) ? 1 : std::min(chunks, kShards)};
+}
+
 template Cut cut_of<float>(const Plan&, index);
 template Cut cut_of<double>(const Plan&, index);
+template Room room_of<float>(const Plan&, index);
+template Room room_of<double>(const Plan&, index);
 
 }  // namespace coterie::nn

@@ -112,4 +112,12 @@ struct Cut {
 template <class T>
 Cut cut_of(const Plan& plan, index rows);
 
+// The most of each that any batch of up to `rows` is cut into: a smaller batch may have larger
+// chunks, and more shards.
+struct Room {
+  index chunk, chunks, shards;
+};
+template <class T>
+Room room_of(const Plan& plan, index rows);
+
 }  // namespace coterie::nn

@@ -69,18 +69,15 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       helping_(n_threads_),
       weights_{theta, state} {
   plan_.streams = plan_.streams && most_.layers;
-  const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, most_.shards);
-  // A smaller batch may be cut into larger chunks, never larger than it is.
-  index chunk = most_.chunk;
-  for (index rows = 1; rows < batch_rows; rows *= 2)
-    chunk = std::max(chunk, cut_of<T>(plan_, rows).chunk);
+  const Room room = room_of<T>(plan_, batch_rows);
+  const index tiles = most_.layers ? 1 : std::min<index>(n_threads_, room.shards);
   for (index i = 0; i < tiles; ++i)
-    tiles_.push_back(std::make_unique<OwnTile<T>>(plan_, chunk, most_.layers));
+    tiles_.push_back(std::make_unique<OwnTile<T>>(plan_, room.chunk, most_.layers));
   merged_ = merged(plan_.segments);
   if (most_.layers) cut_weights();
-  parts_ = Buffer<T>(checked_product(most_.shards, stride_));
+  parts_ = Buffer<T>(checked_product(room.shards, stride_));
   if (!most_.layers) parts_.fill(T(0));
-  sums_.resize(static_cast<std::size_t>(most_.layers ? batch_rows + most_.chunks : most_.chunks));
+  sums_.resize(static_cast<std::size_t>(most_.layers ? batch_rows + room.chunks : room.chunks));
 }
 
 template <class T>
