@@ -113,7 +113,11 @@ def test_types_are_named():
     X, W = np.ones((4, 3)), np.ones((3, 2))
     with pytest.raises(TypeError, match="b: wanted numbers, got dtype"):
         nn.dense_forward(X, W, ["a", "b"])
-    with pytest.raises(TypeError, match="alpha: wanted a number, got 'a'"):
+    with pytest.raises(TypeError, match="alpha: wanted a number >= 0, got 'a'"):
         nn.dense_forward(X, W, activation="elu", alpha="a")
-    with pytest.raises(ValueError, match="alpha: wanted a finite number, got nan"):
+    with pytest.raises(ValueError, match="alpha: wanted a finite number >= 0, got nan"):
         nn.dense_backward(X[:, :2], X, W, X[:, :2], X[:, :2], "elu", alpha=np.nan)
+    # Derivatives are formed from the outputs, whose sign is that of the inputs for these alone.
+    for activation in ("leaky_relu", "elu"):
+        with pytest.raises(ValueError, match=r"alpha: wanted .* >= 0, got -0"):
+            nn.dense_forward(X, W, activation=activation, alpha=-0.5)

@@ -65,8 +65,8 @@ def test_clipping_by_norm(key):
 
 
 CASES = [
-    (900, [dense(6, 10, "relu"), dense(10, 3)]),
-    (2300, [dense(6, 25, "relu"), same("dropout", 25, rate=0.2, stream=3), dense(25, 3)]),
+    (9000, [dense(6, 25, "relu"), dense(25, 3)]),
+    (9000, [dense(6, 25, "relu"), same("dropout", 25, rate=0.2, stream=3), dense(25, 3)]),
     (700, [dense(6, 300, "relu"), dense(300, 300, "tanh"), dense(300, 3)]),
     (
         2300,
@@ -79,14 +79,26 @@ CASES = [
             dense(20, 3),
         ],
     ),
-    (500, [dense(6, 40, "relu"), same("batch_norm", 40, momentum=0.9, epsilon=1e-3), dense(40, 3)]),
+    (
+        900,
+        [
+            dense(6, 300, "relu"),
+            same("batch_norm", 300, momentum=0.9, epsilon=1e-3),
+            same("dropout", 300, rate=0.2, stream=3),
+            dense(300, 300, "tanh"),
+            dense(300, 3),
+        ],
+    ),
 ]
 
 
 @DTYPES
 @pytest.mark.parametrize("case", range(len(CASES)))
 def test_threads(case, dtype):
-    """The same bits for any number of threads, and alone or among others."""
+    """The same bits for any number of threads, and alone or among others.
+
+    Every case has work for several threads (5e4 vector operations each).
+    """
     n, ops = CASES[case]
     X, Y = rows(n, 6, dtype), targets("mse", n, 3, dtype)
 
@@ -239,6 +251,14 @@ def test_noise_has_its_deviation():
     built = Built(same("noise", 30, stddev=0.3, stream=1), same("activity", 30))
     loss, _ = built.gradient(X, X, {"name": "mse"})
     assert loss == pytest.approx(0.09, rel=0.02)
+    # The mean of |noise| tells normal noise from other noise, the sum over columns whether these
+    # have noise of their own.
+    loss_mae = built.gradient(X, X, {"name": "mae"})[0]
+    assert loss_mae == pytest.approx(0.3 * np.sqrt(2 / np.pi), rel=0.01)
+    summed = Built(same("noise", 30, stddev=0.3, stream=1), dense(30, 1))
+    summed.theta[:] = [1] * 30 + [0]
+    wanted = X.sum(axis=1, keepdims=True)
+    assert summed.gradient(X, wanted, {"name": "mse"})[0] == pytest.approx(30 * 0.09, rel=0.1)
     assert built.gradient(X, X, {"name": "mse"}, seed=1)[0] != loss
     np.testing.assert_array_equal(built.forward(X), X)
 

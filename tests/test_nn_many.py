@@ -55,7 +55,7 @@ def test_fit_many_refuses():
     job = {"x": X, "y": Y}
     with pytest.raises(ValueError, match="a model of its own"):
         nn.fit_many([{"model": model, **job}, {"model": model, **job}])
-    with pytest.raises(ValueError, match="an optimizer of its own"):
+    with pytest.raises(ValueError, match="optimizer: wanted one for this net alone"):
         nn.fit_many([{"model": model, **job}, {"model": other, **job}])
     watch = {**job, "callbacks": [nn.EarlyStopping("loss")]}
     with pytest.raises(ValueError, match="callbacks of their own"):

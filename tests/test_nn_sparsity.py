@@ -45,7 +45,7 @@ def test_sparsity_of_many_rows_is_that_of_all():
     many = RNG.normal(size=(3000, 3))
     told = []
     for n_threads in (1, 2, 3, 8):
-        layers = [Input((3,)), Dense(6, "sigmoid"), nn.SparsityRegularization(), Dense(2)]
+        layers = [Input((3,)), Dense(60, "sigmoid"), nn.SparsityRegularization(), Dense(2)]
         model = Sequential(layers, seed=3, n_threads=n_threads)
         model.compile(nn.SGD(0.0), "mse")
         out = model.predict(many)

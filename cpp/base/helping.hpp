@@ -5,6 +5,8 @@
 #include <memory>
 #include <thread>
 
+#include "threads.hpp"
+
 namespace coterie::threads {
 
 class Helping {
@@ -69,9 +71,7 @@ class Helping {
 
   // Looks again soon; but not for long where there are fewer CPUs than threads.
   static void rest(int spins) {
-#if defined(__x86_64__) || defined(__i386__)
-    asm volatile("pause");
-#endif
+    relax();
     if (spins > 4096) std::this_thread::yield();
   }
 

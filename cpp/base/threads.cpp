@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <exception>
 #include <fstream>
@@ -75,10 +76,11 @@ int affinity() { return std::max(1, static_cast<int>(std::thread::hardware_concu
 double cgroup_quota() { return std::numeric_limits<double>::infinity(); }
 #endif
 
-// The exception of the lowest-numbered block wins, so that what the caller sees does not depend on timing.
+// The exception of the lowest-numbered block wins, so that what the caller sees does not depend on timing;
+// over an interrupt too, for that is how a long body leaves when another one failed.
 struct Failure {
   std::mutex mutex;
-  std::atomic<bool> stop{false};
+  std::atomic<bool> stop{false}, interrupted{false};
   std::int64_t block = std::numeric_limits<std::int64_t>::max();
   std::exception_ptr error;
 
@@ -87,9 +89,15 @@ struct Failure {
     if (at < block) block = at, error = std::move(what);
     stop = true;
   }
+  void interrupt() { interrupted = stop = true; }
+  void rethrow() const {
+    if (error) std::rethrow_exception(error);
+    if (interrupted) throw Interrupted();
+  }
 };
 
 thread_local const std::atomic<bool>* region_stop = nullptr;  // of the region this thread works in
+thread_local bool called_from_outside = true;                 // this thread; others cannot be interrupted
 
 // ask: on the thread that called from outside; in a loop within a loop the outer one asks.
 void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& body, bool ask) {
@@ -128,7 +136,26 @@ int worth(double operations, int n_threads) {
 
 bool stopped() { return region_stop != nullptr && *region_stop; }
 
+void answer_interrupt() {
+  if (stopped() || (called_from_outside && interrupt::pending())) throw Interrupted();
+}
+
 namespace {
+
+#ifdef _OPENMP
+// The calling thread, done with its blocks, while the others are at work: awake for as long as most loops
+// are uneven, then looking up now and then. (Whoever has a block has counted itself before.)
+void wait_for(const std::atomic<int>& at_work, Failure& failure) {
+  constexpr int awake = 4096;
+  for (int looks = 0; at_work > 0; ++looks) {
+    if (looks < awake)
+      relax();
+    else
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    if (looks >= awake && !failure.stop && interrupt::pending()) failure.interrupt();
+  }
+}
+#endif
 
 // fixed: thread t takes blocks t, t + team, ...; otherwise whoever is free takes the next one.
 void run(std::int64_t blocks, int n_threads, const std::function<void(std::int64_t, int)>& body,
@@ -140,23 +167,32 @@ void run(std::int64_t blocks, int n_threads, const std::function<void(std::int64
   pool_used = true;
   Failure failure;
   std::atomic<std::int64_t> next{0};
+  std::atomic<int> others{0};
 #pragma omp parallel num_threads(team)
   {
     const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     region_stop = &failure.stop;
+    called_from_outside = thread == 0;
+    if (thread > 0) ++others;
     for (std::int64_t own = thread; fixed || !failure.stop; own += threads) {
       const std::int64_t block = fixed ? own : next++;
       if (block >= blocks) break;
       try {
         body(block, thread);
         if (thread == 0 && interrupt::pending()) throw Interrupted();
+      } catch (const Interrupted&) {
+        failure.interrupt();
       } catch (...) {
         failure.record(block, std::current_exception());
       }
     }
+    if (thread > 0)
+      --others;
+    else
+      wait_for(others, failure);
     region_stop = nullptr;
   }
-  if (failure.error) std::rethrow_exception(failure.error);
+  failure.rethrow();
 #else
   (void)n_threads, (void)fixed;
   serial(blocks, body, true);

@@ -21,8 +21,8 @@ int worth(double operations, int n_threads);
 // body(block, thread) for 0 <= block < blocks, thread < n_threads, each block once, in any order.
 //
 // The exception of the lowest-numbered block that threw is rethrown here after all threads have left the
-// loop; blocks not yet started are then skipped. An interrupt is looked for between blocks and thrown as
-// Interrupted. In a child forked after the pool was used, the loop runs on the calling thread alone: the
+// loop; blocks not yet started are then skipped. An interrupt is looked for between blocks, and while the
+// calling thread waits for the others, and thrown as Interrupted unless a block threw something else. In a child forked after the pool was used, the loop runs on the calling thread alone: the
 // pool's threads do not exist there and waiting for them would never end.
 void parallel_blocks(std::int64_t blocks, int n_threads,
                      const std::function<void(std::int64_t, int)>& body);
@@ -34,5 +34,16 @@ void parallel_shares(int shares, const std::function<void(std::int64_t, int)>& b
 
 // Within a body: has another block failed or been interrupted? Long bodies ask now and then, and return.
 bool stopped();
+
+// The same for bodies that are left by an exception, and for the calling thread's own long work: throws
+// Interrupted if there was an interrupt or another block failed.
+void answer_interrupt();
+
+// One turn of a loop that waits for what another thread is about to write.
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  asm volatile("pause");
+#endif
+}
 
 }  // namespace coterie::threads

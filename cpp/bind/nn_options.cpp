@@ -202,17 +202,13 @@ nn::Optimizer optimizer_of(const py::dict& optimizer, Array<double>& rates) {
 nn::Settings settings_of(const py::dict& settings) {
   Entries e(settings, "settings");
   nn::Settings s;
-  bool reload = false;
   e.get("epochs", s.epochs);
   e.get("initial_epoch", s.initial_epoch);
-  e.get("epoch", s.initial_epoch);
   e.get("batch_size", s.batch_size);
   e.get("shuffle", s.shuffle);
   e.get("seed", s.seed);
   e.get("n_threads", s.n_threads);
-  e.get("reload", reload);
-  e.done(
-      {"epochs", "initial_epoch", "batch_size", "shuffle", "seed", "n_threads", "reload", "epoch"});
+  e.done({"epochs", "initial_epoch", "batch_size", "shuffle", "seed", "n_threads"});
   if (s.batch_size < 1) refuse("batch_size", "a number >= 1", s.batch_size);
   threads1(s.n_threads);
   return s;

@@ -53,7 +53,6 @@ class Trainer:
             "shuffle": bool(model.shuffle),
             "seed": int(random.uniform() * INT_MAX),
             "n_threads": check_threads(model.n_threads),
-            "reload": False,
         }
         state = np.zeros(0, model._theta.dtype)
         history = np.full((self.epochs, 1), np.nan)

@@ -238,6 +238,36 @@ TEST(threads, a_long_block_hears_that_another_failed) {
   check_usable();
 }
 
+// Left by an exception, a long block does not stand before what another one has to say.
+TEST(threads, an_error_stands_before_an_interrupt) {
+  const auto failing = [&](index b) {
+    if (b == 1) throw std::runtime_error("enough");
+    for (int i = 0; i < 2000; ++i) threads::answer_interrupt(), pause_ms(1);
+  };
+  CHECK_EQUAL(error_of(2, 2, failing), "enough");
+  check_usable();
+}
+
+TEST(threads, who_waits_for_others_can_be_interrupted) {
+  if (threads::runtime().empty()) return;
+  static std::atomic<bool> started;
+  started = false;
+  const auto caller = std::this_thread::get_id();
+  interrupt::install([] { return started.load(); });
+  const auto body = [&](index) {
+    if (std::this_thread::get_id() == caller) {
+      for (int i = 0; i < 2000 && !started; ++i) pause_ms(1);
+      return;
+    }
+    started = true;
+    for (int i = 0; i < 10000; ++i) threads::answer_interrupt(), pause_ms(1);
+    throw std::runtime_error("heard nothing");
+  };
+  CHECK_EQUAL(error_of(2, 2, body), "interrupted");
+  interrupt::install(nullptr);
+  check_usable();
+}
+
 TEST(threads, fork_after_parallel_work) {
   const Fit wanted = fit();
   check_usable();

@@ -63,7 +63,6 @@ struct Scratch {
   Buffer<std::int32_t> reached, n_reached;  // of each panel: the components that were not given up
   std::vector<std::int32_t> ids, owners;    // with bounds: panels of the shard, whose they were
   bool known = false;                       // with bounds: is anything known of those?
-  int thread = 0;
   Buffer<index> seen;  // of each component: the last panel it was a hint of
   index panels_seen = 0;
   index shard = 0, shard_rows = 0;  // the shard's first row, and how many

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "../../base/finite.hpp"
-#include "../../base/interrupt.hpp"
 #include "../../base/threads.hpp"
 #include "bounds.hpp"
 
@@ -121,8 +120,7 @@ struct Task {
                  0};
       load_block(x, weights, unit, shift, s);
       f();
-      if (threads::stopped()) return;
-      if (s.thread == 0 && interrupt::pending()) throw Interrupted();
+      threads::answer_interrupt();
     }
   }
 };
@@ -147,7 +145,6 @@ Sums sum_pass(const Task<T>& task, int n_threads, Kept<T>& kept, const Shard& su
     std::fill_n(at, task.size, 0.0);
     Partial p = task.partial(at);
     Scratch<T>& s = kept.scratch[static_cast<std::size_t>(thread)];
-    s.thread = thread;
     s.shard = shard * task.plan.shard_rows;
     s.shard_rows = std::min(task.x.rows - s.shard, task.plan.shard_rows);
     sum_shard(s, p);

@@ -3,7 +3,6 @@
 #include <atomic>
 
 #include "../../base/finite.hpp"
-#include "../../base/interrupt.hpp"
 #include "kmeans.hpp"
 #include "sums.hpp"
 
@@ -44,8 +43,7 @@ bool assign_pass(const Rows& x, const Near& nearest, const SumsPlan& plan, std::
       differs = differs || !std::equal(fresh, fresh + count, labels + i);
       std::copy(fresh, fresh + count, labels + i);
       after(shard, i, count);
-      if (threads::stopped()) return;
-      if (thread == 0 && interrupt::pending()) throw Interrupted();
+      threads::answer_interrupt();
     }
     if (differs) changed = true;
   });

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "../../base/finite.hpp"
 #include "../../base/interrupt.hpp"
 #include "../../base/random.hpp"
 #include "step.hpp"
@@ -98,7 +99,7 @@ class Loop {
         if (!train(epoch, row)) break;
         whole = true;
         if (evaluator_) evaluator_->run(*f_.validation, row + 1 + metrics_);
-        if (interrupt::pending() || threads::stopped()) throw Interrupted();
+        threads::answer_interrupt();
       } catch (const Interrupted&) {
         if (restore && !whole) last_.give(f_.theta, f_.state, f_.slots);
         throw;
@@ -112,6 +113,9 @@ class Loop {
       outcome_.stopped = f_.callback(epoch, row);
       if (outcome_.stopped) break;
     }
+    // No loss has told of the last step.
+    if (outcome_.epochs > 0 && outcome_.diverged_epoch < 0 && !finite())
+      diverge(f_.settings.initial_epoch + outcome_.epochs - 1, batches_ - 1);
     outcome_.iterations = optimizer_.iterations - f_.optimizer.iterations;
     return outcome_;
   }
@@ -135,7 +139,7 @@ class Loop {
       stepper_.update(optimizer_, f_.slots);
       total += double(batch.rows) * sums.loss;
       for (index k = 0; k < metrics_; ++k) metrics[k] += sums.metrics[k];
-      if (b + 1 < batches_ && (interrupt::pending() || threads::stopped())) throw Interrupted();
+      if (b + 1 < batches_) threads::answer_interrupt();
     }
     row[0] = total / double(rows_);
     for (index k = 0; k < metrics_; ++k) row[1 + k] = metrics[k] / double(rows_);
@@ -146,6 +150,10 @@ class Loop {
     if (!(loss < least_)) return;
     least_ = loss;
     best_.take(f_.theta, f_.state, f_.slots);
+  }
+
+  bool finite() const {
+    return all_finite(f_.theta, f_.net.n_theta) && all_finite(f_.state, f_.net.n_state);
   }
 
   void diverge(index epoch, index batch) {

@@ -2,7 +2,6 @@
 #pragma once
 #include <atomic>
 
-#include "../../base/interrupt.hpp"
 #include "plan.hpp"
 
 namespace coterie::nn {
@@ -73,8 +72,7 @@ struct Sums {
 // Between the products of a tile that takes milliseconds; shorter ones are asked about elsewhere.
 inline void answer_interrupt(const Plan& plan, index rows) {
   constexpr double long_work = 1e8;
-  if (plan.flops * double(rows) < long_work) return;
-  if (interrupt::pending() || threads::stopped()) throw Interrupted();
+  if (plan.flops * double(rows) >= long_work) threads::answer_interrupt();
 }
 
 // Rows [begin, begin + rows) of the batch into the tile.
