@@ -122,21 +122,19 @@ def _check_range(targets: NDArray[Any], loss: Loss, name: str) -> None:
 # ---- weights of rows
 
 
-def row_weights(
-    sample_weight: object, class_weight: Mapping[int, float] | None, Y: NDArray[Any], n_rows: int
-) -> NDArray[np.float64] | None:
-    """Return the product of both kinds of weights, or None where there are none."""
-    weights = check_weights(sample_weight, n_rows)
+def class_weighted(part: Part, class_weight: Mapping[int, float] | None) -> Part:
+    """Return the part with the weights of its rows times those of their classes."""
     if class_weight is None:
-        return weights
-    labels = classes_of(Y)
+        return part
+    labels = classes_of(part.Y)
     if labels is None:
         raise ValueError("class_weight: wanted targets that are classes, got other numbers")
     table = _class_table(class_weight)
     found, place = np.unique(labels, return_inverse=True)
     by_class = np.array([table.get(int(c), 1.0) for c in found])
     each = by_class[place.ravel()]
-    return check_weights(each if weights is None else each * weights, n_rows)
+    every = each if part.weights is None else each * part.weights
+    return part._replace(weights=check_weights(every, len(part.X)))
 
 
 def _class_table(class_weight: object) -> dict[int, float]:
@@ -148,7 +146,10 @@ def _class_table(class_weight: object) -> dict[int, float]:
         )
     table = {}
     for key, value in class_weight.items():
-        if not isinstance(key, (int, float, np.number)) or key != np.floor(key):
+        whole = (
+            isinstance(key, (int, float, np.number)) and np.isfinite(key) and key == np.floor(key)
+        )
+        if not whole:
             raise TypeError(f"class_weight: wanted numbers of classes as keys, got {key!r}")
         table[int(key)] = check_real(value, f"class_weight of {key!r}")
     return table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from coterie import _core
-from coterie._validate import _array, _converted, check_number, check_rows, check_threads
+from coterie._validate import _array, _converted, check_real, check_rows, check_threads
 from coterie.nn._activations import SLOPES, activation_name
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _vector(values: ArrayLike, name: str, size: int, dtype: np.dtype[np.generic]
 
 
 def _slope(activation: str, alpha: float | None) -> float:
-    return SLOPES.get(activation, 0.0) if alpha is None else check_number(alpha, "alpha")
+    return SLOPES.get(activation, 0.0) if alpha is None else check_real(alpha, "alpha")
 
 
 def _outputs(

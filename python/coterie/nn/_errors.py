@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class DivergenceError(ValueError):
-    """The loss of a batch was not finite; the net holds the best weights it had.
+    """The loss of a batch, or a weight at the end, was not finite; the net has its best weights.
 
-    These are the weights at the end of the epoch of lowest loss (validation loss, if there is
-    one), or, before any epoch was whole, the last finite ones.
+    These are the weights after the epoch of lowest validation loss; without validation those from
+    which the epoch of lowest loss started; before any whole epoch those the fit started from.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class DivergenceError(ValueError):
 
     def __str__(self) -> str:
         return (
-            f"the loss was not finite at epoch {self.epoch}, batch {self.batch} (both counted from "
-            f"0), learning rate {self.learning_rate:g}: wanted a lower rate, scaled inputs or "
-            "clipped gradients; the best weights so far are kept"
+            f"the loss or the weights were not finite at epoch {self.epoch}, batch {self.batch} "
+            f"(both counted from 0), learning rate {self.learning_rate:g}: wanted a lower rate, "
+            "scaled inputs or clipped gradients; the best weights so far are kept"
         )

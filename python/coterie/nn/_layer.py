@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -49,7 +49,8 @@ class Layer(Configured):
     """
 
     def __init__(self, name: str | None = None) -> None:
-        if name is not None and (not name or "/" in name):
+        given: object = name
+        if given is not None and not (isinstance(given, str) and given and "/" not in given):
             raise ValueError(f"name: wanted a text without '/', got {name!r}")
         self.name = name
         self.trainable = True
@@ -57,6 +58,12 @@ class Layer(Configured):
         self._out: Shape = ()
         self._declared: list[Weight] = []
         self._views: list[NDArray[Any]] = []
+        self._taken = 0  # by a net: the id of this layer, which no copy has
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if not name.startswith("_"):
+            Layer._changes += 1
 
     def __repr__(self) -> str:
         changed = (
@@ -65,6 +72,8 @@ class Layer(Configured):
             if not isinstance(value, Configured) and value != self._arguments[name]
         )
         return f"{type(self).__name__}({', '.join(changed)})"
+
+    _changes: ClassVar[int] = 0  # of public attributes of any layer: nets look whether to ask again
 
     # ---- what a layer defines
 
@@ -89,6 +98,13 @@ class Layer(Configured):
         self._in = shape
         self._declared = self._weights_for(shape)
         return self._out
+
+    def _memory(self) -> tuple[Any, ...]:
+        """Return what `_recall` takes to undo what a net has made of this layer since."""
+        return self.name, self._in, self._out, self._declared, self._views, self._taken
+
+    def _recall(self, memory: tuple[Any, ...]) -> None:
+        self.name, self._in, self._out, self._declared, self._views, self._taken = memory
 
     @property
     def built(self) -> bool:
@@ -138,7 +154,7 @@ class Layer(Configured):
             If the number or a shape differs, or an entry is not finite.
         """
         self._known()
-        given = [np.asarray(weight) for weight in weights]
+        given = as_arrays(weights)
         self._check_weights(given)
         self._put(given)
 
@@ -152,14 +168,16 @@ class Layer(Configured):
                 f"weights: wanted {len(self._declared)} arrays for layer {self.name}, "
                 f"got {len(given)}"
             )
-        for weight, array in zip(self._declared, given, strict=True):
+        for weight, view, array in zip(self._declared, self._views, given, strict=True):
             where = f"weights: {weight.name} of layer {self.name}"
             if array.shape != weight.shape:
                 raise ValueError(f"{where}: wanted shape {weight.shape}, got {array.shape}")
             if array.dtype.kind not in "fiub":
                 raise TypeError(f"{where}: wanted numbers, got dtype {array.dtype}")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{where}: wanted finite numbers, got one that is not")
+            with np.errstate(over="ignore"):
+                finite = np.isfinite(array.astype(view.dtype, copy=False)).all()
+            if not finite:
+                raise ValueError(f"{where}: wanted finite {view.dtype}, got a number that is not")
 
     def _named(self, name: str) -> NDArray[Any]:
         """Return the weight of this name, as it lies in the net: writing to it changes the net."""
@@ -179,6 +197,13 @@ class Elementwise(Layer):
     def _ops(self, places: list[int]) -> list[Op]:
         del places
         return [sized(self._op(), self._known(), self._out)]
+
+
+def as_arrays(weights: Sequence[ArrayLike]) -> list[NDArray[Any]]:
+    """Return weights as arrays; masks would be lost."""
+    if any(np.ma.isMaskedArray(weight) for weight in weights):
+        raise TypeError("weights: wanted arrays without masks, got a masked array")
+    return [np.asarray(weight) for weight in weights]
 
 
 def sized(op: Op, before: Shape, after: Shape) -> Op:

@@ -60,11 +60,8 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     """
     threads = check_threads(n_threads)
     ready = [_prepared(one, f"fits[{i}]") for i, one in enumerate(fits)]
-    for what in ("model", "optimizer"):
-        seen = [id(fit.model if what == "model" else fit.model.optimizer) for fit in ready]
-        if len(set(seen)) < len(seen):
-            article = {"model": "a", "optimizer": "an"}[what]
-            raise ValueError(f"fits: wanted {article} {what} of its own for each, got one twice")
+    if len({id(fit.model) for fit in ready}) < len(ready):
+        raise ValueError("fits: wanted a model of its own for each, got one twice")
     watching = [id(one) for fit in ready for one in fit.callbacks]
     if len(set(watching)) < len(watching):
         raise ValueError("fits: wanted callbacks of their own for each, got one twice")
@@ -75,9 +72,9 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
             fit.begin()
         try:
             outcomes = _core.nn_fit_many([fit.arguments() for fit in running], threads)
-        except BaseException:
+        except BaseException as error:
             for fit in running:
-                fit.abandon()
+                fit.abandon(error)
             raise
         for fit, outcome in zip(running, outcomes, strict=True):
             try:
@@ -107,4 +104,6 @@ def _prepared(one: object, where: str) -> _training.Fit:
         raise TypeError(f"{where}: wanted a Sequential as 'model', got {model!r}")
     options.setdefault("verbose", 0)
     x, y = options.pop("x"), options.pop("y")
-    return _training.prepare(model, x, y, _training.Request(**options))
+    fit = _training.prepare(model, x, y, _training.Request(**options))
+    fit.n_threads = 1
+    return fit

@@ -73,7 +73,8 @@ class EarlyStopping(_Monitor):
     baseline : float, default=None
         Patience is only renewed by values better than this, too.
     restore_best_weights : bool, default=False
-        Whether the net ends with the weights of the best epoch, however training ends.
+        Whether the net ends with the weights of the best epoch, whether training stopped early
+        or not; after Ctrl-C or a divergence it has those that `Sequential.fit` says.
     start_from_epoch : int, default=0
         Epochs that are not watched yet.
 

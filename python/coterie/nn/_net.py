@@ -10,13 +10,14 @@ import numpy as np
 
 from coterie import _core
 from coterie._validate import float_dtype
+from coterie.nn._layer import Layer, row_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from coterie.nn._layer import Layer, Op, Shape
+    from coterie.nn._layer import Op, Shape
 
 DTYPES = ("float32", "float64")
 
@@ -35,7 +36,12 @@ class Net:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], shape: Shape, dtype: str | None, random: np.random.Generator
+        self,
+        layers: Sequence[Layer],
+        shape: Shape,
+        dtype: str | None,
+        random: np.random.Generator,
+        most: int | None = None,
     ) -> None:
         self.layers = list(layers)
         self.input_shape = shape
@@ -57,6 +63,8 @@ class Net:
                 places.append(sizes[weight.is_state])
                 sizes[weight.is_state] += weight.size
             self.places.append(places)
+        if most is not None and sum(sizes) > most:
+            raise ValueError(f"layers: wanted {most} weights at most, got layers of {sum(sizes)}")
         start = np.dtype(dtype or "float64")
         self.theta: NDArray[Any] = _core.nn_values(sizes[0], 0.0, start)
         self.state: NDArray[Any] = np.zeros(sizes[1], start)
@@ -66,6 +74,7 @@ class Net:
                 drawn = before[i] if before else weight.initializer(weight.shape, random)
                 layer._views[i][...] = drawn
         self._core: Any = None
+        self._changes = 0
 
     def bind(self) -> None:
         """Give every layer views of its weights."""
@@ -107,8 +116,9 @@ class Net:
 
     @property
     def core(self) -> Any:
-        """The operations as the core keeps them, for inference."""
-        if self._core is None:
+        """The operations as the core keeps them, for inference; anew if a layer has changed."""
+        if self._core is None or self._changes != Layer._changes:
+            self._changes = Layer._changes
             self._core = self.for_training()
         return self._core
 
@@ -144,8 +154,6 @@ def check_dtype(dtype: object) -> str | None:
 
 def check_shape(input_shape: object) -> Shape:
     """Return the shape of a row from Keras's (None, 10), or from (10,) alone."""
-    from coterie.nn._layer import row_shape
-
     if isinstance(input_shape, (tuple, list)) and len(input_shape) > 1:
         return row_shape(tuple(input_shape[1:]), "input_shape")
     return row_shape(input_shape, "input_shape")

@@ -20,6 +20,8 @@ class BatchNormalization(Layer):
 
     Parameters
     ----------
+    axis : int, default=-1
+        That of the features: -1, or 1 since rows are vectors here.
     momentum : float, default=0.99
         In [0, 1].
     epsilon : float, default=1e-3
@@ -40,6 +42,7 @@ class BatchNormalization(Layer):
 
     def __init__(
         self,
+        axis: int = -1,
         momentum: float = 0.99,
         epsilon: float = 1e-3,
         center: bool = True,
@@ -52,6 +55,9 @@ class BatchNormalization(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
+        if axis not in (-1, 1) or isinstance(axis, bool):
+            raise ValueError(f"axis: wanted -1 or 1, the axis of the features, got {axis!r}")
+        self.axis = int(axis)
         self.momentum = check_real(momentum, "momentum")
         if self.momentum > 1:
             raise ValueError(f"momentum: wanted a share in [0, 1], got {momentum!r}")

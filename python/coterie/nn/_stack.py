@@ -10,7 +10,7 @@ import numpy as np
 
 from coterie._estimator import _not_fitted
 from coterie._validate import check_int, check_threads
-from coterie.nn._layer import Layer
+from coterie.nn._layer import Layer, as_arrays
 from coterie.nn._net import Net, check_dtype, check_shape, default_name
 from coterie.nn.layers import Dense, Input
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+
+class Identity:
+    """What a net and its optimiser know each other by; a copy of both has one of its own."""
 
 
 class Stack:
@@ -42,11 +46,17 @@ class Stack:
         check_threads(n_threads)
         self._all: list[Layer] = []
         self._net: Net | None = None
+        self._identity = Identity()
         self._epochs_seen = 0
         self._metrics: list[str] = []
-        for layer in layers or ():
-            self._append(layer)
-        self._build_if_known()
+        undo = self._undo()
+        try:
+            for layer in layers or ():
+                self._append(layer)
+            self._build_if_known()
+        except BaseException:
+            undo()  # the layers may go into another net
+            raise
 
     # ---- structure
 
@@ -63,9 +73,31 @@ class Stack:
         layer : Layer
             The layer.
         """
-        self._append(layer)
-        self._net = None
-        self._build_if_known()
+        undo = self._undo()
+        try:
+            self._append(layer)
+            self._net = None
+            self._build_if_known()
+        except (TypeError, ValueError):
+            undo()
+            raise
+        self._begin_again()
+
+    def _undo(self) -> Callable[[], None]:
+        """Return what leads back to the layers and the weights there are now."""
+        net, memories = self._net, [(layer, layer._memory()) for layer in self._all]
+
+        def undo() -> None:
+            for layer in self._all:
+                layer._taken = 0
+            self._net, self._all = net, [layer for layer, _ in memories]
+            for layer, memory in memories:
+                layer._recall(memory)
+
+        return undo
+
+    def _begin_again(self) -> None:
+        """Forget what was learnt of the weights there were before."""
 
     def _append(self, layer: Layer) -> None:
         if not isinstance(layer, Layer):
@@ -78,11 +110,17 @@ class Stack:
             self._dtype = self._dtype or check_dtype(layer.dtype)
         if layer.built:
             layer = copy.deepcopy(layer)
+        elif layer._taken == id(layer):
+            raise ValueError(
+                f"layers: wanted layers of no other net, got {layer!r} of one; once that is built, "
+                "its layers can be given to others, as copies with their weights"
+            )
         taken = {other.name for other in self._all}
         if layer.name is None or (layer.built and layer.name in taken):
             layer.name = default_name(layer, taken)
         elif layer.name in taken:
             raise ValueError(f"name: wanted a name a layer, got {layer.name!r} twice")
+        layer._taken = id(layer)
         self._all.append(layer)
 
     def _build_if_known(self) -> None:
@@ -118,10 +156,15 @@ class Stack:
                 f"input_shape: is built for rows of shape {self._net.input_shape}, got {shape}"
             )
 
-    def _build(self, shape: tuple[int, ...]) -> None:
+    def _build(self, shape: tuple[int, ...], most: int | None = None) -> None:
         if not self.layers:
             raise ValueError("layers: wanted at least one layer, got none")
-        self._net = Net(self._all, shape, self._dtype, np.random.default_rng(self._seed))
+        undo = self._undo()
+        try:
+            self._net = Net(self._all, shape, self._dtype, np.random.default_rng(self._seed), most)
+        except BaseException:
+            undo()
+            raise
 
     @property
     def built(self) -> bool:
@@ -166,7 +209,7 @@ class Stack:
             If the number or a shape differs; no weight is changed then.
         """
         self._net_or_raise()
-        given, counts = [np.asarray(w) for w in weights], [len(x._declared) for x in self.layers]
+        given, counts = as_arrays(weights), [len(layer._declared) for layer in self.layers]
         if len(given) != sum(counts):
             raise ValueError(f"weights: wanted {sum(counts)} arrays, got {len(given)}")
         ends = itertools.accumulate(counts)

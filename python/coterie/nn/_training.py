@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coterie import _core
-from coterie._validate import check_bool, check_int, check_threads
+from coterie._validate import check_bool, check_int, check_threads, check_weights
 from coterie.nn import _data
 from coterie.nn._callback import Callback, History
 from coterie.nn._data import Part
@@ -20,7 +21,7 @@ from coterie.nn._errors import DivergenceError
 from coterie.nn.losses import core_metric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,6 +35,7 @@ NO_HOOKS = tuple(
     for when in ("begin", "end")
 )
 _running: set[int] = set()  # nets that are being fitted, by id
+_turn = threading.Lock()
 
 
 @dataclass(kw_only=True)
@@ -68,20 +70,27 @@ class Fit:
     callbacks: list[Callback]
     verbose: int
     recorded: bool
+    undo: Callable[[], None] | None  # to before the net was built, if it was for this
     history: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        self.net = self.model._net_or_raise()
+        self.net, self.optimizer = self.model._net_or_raise(), self.model.optimizer
+        self.optimizer._belong(self.model._identity)
         self.steps = math.ceil(len(self.part.X) / self.batch_size)
         self.count = max(self.epochs - self.first, 0)
         self.names = ["loss", *self.model._metrics]
         if self.validation is not None:
             self.names += [f"val_{name}" for name in self.names]
         self.rows = np.full((self.count, len(self.names)), np.nan)  # NaN: not whole yet
-        self.spec = self.model.optimizer._spec(self.count * self.steps)
-        self.seen = self.model._epochs_seen
-        self.before = (self.net.theta, self.net.state)
         self.logs: Logs = {}
+        self._take_stock()
+
+    def _take_stock(self) -> None:
+        """Note where training stands."""
+        self.spec = self.optimizer._spec(self.count * self.steps)
+        self.seen, self.taken = self.model._epochs_seen, self.optimizer.iterations
+        self.before = (self.net.theta, self.net.state)
+        self.slots = self.optimizer._slots
 
     def arguments(self) -> tuple[Any, ...]:
         """Return the arguments of the core's fit."""
@@ -94,13 +103,12 @@ class Fit:
             "shuffle": self.shuffle,
             "seed": model._seed,
             "n_threads": self.n_threads,
-            "reload": any(type(one).__module__ != __name__ for one in self.callbacks),
         }
         return (
             net.for_training(),
             net.theta,
             net.state,
-            model.optimizer._state_for(net.theta),
+            self.optimizer._state_for(net.theta),
             *self.part,
             self.validation,
             model.loss._spec(),
@@ -113,6 +121,7 @@ class Fit:
 
     def begin(self) -> None:
         """Tell the callbacks that training begins."""
+        self._take_stock()  # again: now no other fit of the net can run
         self.model.stop_training = False
         if self.recorded:
             self.model.history = self.history
@@ -129,6 +138,8 @@ class Fit:
     def _between(self, epoch: int, row: NDArray[np.float64]) -> bool:
         """Do what is to be done after an epoch; return whether to stop."""
         number = epoch - self.seen + self.first
+        done = epoch - self.seen + 1
+        self._count(done, done * self.steps)  # a callback may save the net
         logs: Logs = dict(zip(self.names, row.tolist(), strict=True))
         for one in self.callbacks:
             one.on_epoch_end(number, logs)
@@ -141,12 +152,18 @@ class Fit:
                 one.on_epoch_begin(number + 1, {})
         return False
 
-    def abandon(self) -> None:
-        """Account for the whole epochs of a fit that was interrupted."""
+    def abandon(self, error: BaseException) -> None:
+        """Account for the whole epochs of a fit that did not end by itself."""
         done = int(np.count_nonzero(~np.isnan(self.rows[:, 0])))
         self._account(done, done * self.steps)
-        if done == 0 and self.net.theta is not self.before[0]:
-            self.net.hold(*self.before)  # refused data leave no trace, not even in the dtype
+        if done > 0:
+            return
+        # Refused data leave no trace, neither in dtypes nor in the shape of a row.
+        self.optimizer._slots = self.slots
+        if self.net.theta is not self.before[0]:
+            self.net.hold(*self.before)
+        if self.undo and isinstance(error, (TypeError, ValueError)):
+            self.undo()
 
     def finish(self, outcome: dict[str, Any]) -> History:
         """Account for the outcome and return the history.
@@ -170,9 +187,12 @@ class Fit:
             one.on_train_end(self.logs)
         return self.history
 
+    def _count(self, epochs: int, iterations: int) -> None:
+        self.model._epochs_seen = self.seen + epochs
+        self.optimizer.iterations = self.taken + iterations
+
     def _account(self, epochs: int, iterations: int) -> None:
-        self.model._epochs_seen += epochs
-        self.model.optimizer.iterations += iterations
+        self._count(epochs, iterations)
         if not self.callbacks:
             whole = self.rows[:epochs]
             self.history.epoch = list(range(self.first, self.first + epochs))
@@ -188,8 +208,8 @@ class Fit:
             self.begin()
             try:
                 outcome = _core.nn_fit(*self.arguments())
-            except BaseException:  # Ctrl-C, or an error of a callback
-                self.abandon()
+            except BaseException as error:  # Ctrl-C, an error of a callback, or refused data
+                self.abandon(error)
                 raise
             return self.finish(outcome)
 
@@ -198,13 +218,19 @@ class Fit:
 def alone(fits: list[Fit]) -> Iterator[None]:
     """Refuse a fit of a net while another one runs, in a callback or in another thread."""
     nets = {id(fit.net) for fit in fits}
-    if nets & _running:
-        raise RuntimeError("fit: wanted one fit of a net at a time, got one while another runs")
-    _running.update(nets)
+    with _turn:
+        if nets & _running:
+            raise RuntimeError("fit: wanted one fit of a net at a time, got one while another runs")
+        _running.update(nets)
+    for fit in fits:
+        fit.optimizer._ruled = True
     try:
         yield
     finally:
-        _running.difference_update(nets)
+        for fit in fits:
+            fit.optimizer._ruled = False
+        with _turn:
+            _running.difference_update(nets)
 
 
 def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
@@ -214,8 +240,33 @@ def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
     size = 32 if request.batch_size is None else check_int(request.batch_size, "batch_size")
     shuffle = check_bool(request.shuffle, "shuffle")
     callbacks = check_callbacks(request.callbacks, request.verbose)
-    part = training_part(model, x, y, request.sample_weight, request.class_weight)
-    net, validation = model._net_or_raise(), None
+    undo = None if model.built else model._undo()
+    try:
+        part, validation = parts(model, x, y, request)
+        return Fit(
+            model,
+            part,
+            validation,
+            min(size, len(part.X)),
+            epochs,
+            first,
+            shuffle,
+            check_threads(model._n_threads),
+            callbacks,
+            verbosity(request.verbose),
+            request.recorded,
+            undo,
+        )
+    except BaseException:
+        if undo:
+            undo()
+        raise
+
+
+def parts(model: Sequential, x: object, y: object, request: Request) -> tuple[Part, Part | None]:
+    """Return what to train on and what to validate on."""
+    part, validation = training_part(model, x, y, request.sample_weight), None
+    net = model._net_or_raise()
     if request.validation_data is not None:
         if request.validation_split:
             raise ValueError("validation_split: wanted it or validation_data, got both")
@@ -228,20 +279,7 @@ def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
         )
     elif request.validation_split:
         part, validation = _data.split(part, request.validation_split, model.loss)
-    size = min(size, len(part.X))
-    return Fit(
-        model,
-        part,
-        validation,
-        size,
-        epochs,
-        first,
-        shuffle,
-        check_threads(model._n_threads),
-        callbacks,
-        verbosity(request.verbose),
-        request.recorded,
-    )
+    return _data.class_weighted(part, request.class_weight), validation
 
 
 def training_part(
@@ -249,7 +287,6 @@ def training_part(
     x: object,
     y: object,
     sample_weight: object,
-    class_weight: Mapping[int, float] | None = None,
     dtype: np.dtype[Any] | None = None,
 ) -> Part:
     """Return rows to train on, in their dtype or the net's; the net is built if it was not."""
@@ -262,7 +299,7 @@ def training_part(
     if not len(X):
         raise ValueError(f"x: wanted at least one row, got shape {array.shape}")
     Y = _data.targets(y, model.loss, net.output_shape, len(X), X.dtype, "y")
-    return Part(X, Y, _data.row_weights(sample_weight, class_weight, Y, len(X)))
+    return Part(X, Y, check_weights(sample_weight, len(X)))
 
 
 def core_metrics(model: Sequential) -> list[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coterie._validate import check_number
 from coterie.nn._config import Configured, lookup
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Initializer(Configured):
         drawn = np.asarray(self._draw(tuple(shape), random), dtype=np.float64)
         if drawn.shape != tuple(shape):
             raise ValueError(f"initializer: wanted weights of shape {shape}, got {drawn.shape}")
+        if not np.isfinite(drawn).all():
+            raise ValueError(f"initializer: wanted finite weights, got others from {self!r}")
         return drawn
 
     def _draw(self, shape: Shape, random: np.random.Generator) -> Any:
@@ -99,7 +102,7 @@ class Constant(Initializer):
     """All weights `value`."""
 
     def __init__(self, value: float = 0.0) -> None:
-        self.value = value
+        self.value = check_number(value, "value")
 
     def _draw(self, shape: Shape, random: np.random.Generator) -> Any:  # noqa: ARG002
         return np.full(shape, self.value)

@@ -18,6 +18,7 @@ from coterie._validate import check_bool, check_int, check_real
 from coterie.nn import initializers, regularizers
 from coterie.nn._activations import ELU, SLOPES, Activation, LeakyReLU, activation_name
 from coterie.nn._layer import Elementwise, Layer, Weight, flat, row_shape, sized
+from coterie.nn._net import check_dtype
 from coterie.nn._normalization import BatchNormalization
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Input(Layer):
     ) -> None:
         super().__init__(name)
         self.shape = row_shape(shape, "shape")
-        self.dtype = dtype
+        self.dtype = check_dtype(dtype)
 
     def _shape_after(self, shape: Shape) -> Shape:
         if shape != self.shape:

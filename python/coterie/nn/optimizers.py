@@ -12,119 +12,19 @@ Adam(learning_rate=0.01)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from coterie import _core
 from coterie._validate import check_bool, check_real
-from coterie.nn._config import Configured, lookup
-from coterie.nn.schedules import LearningRateSchedule
+from coterie.nn._config import lookup
+from coterie.nn._optimizer import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from coterie.nn.schedules import LearningRateSchedule
+
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "get"]
-
-
-class Optimizer(Configured):
-    """What all optimisers share.
-
-    Parameters
-    ----------
-    learning_rate : float or LearningRateSchedule
-        The rate, or its rule.
-    weight_decay : float, default=None
-        Every step also takes learning_rate * weight_decay * w off each weight.
-    clipnorm : float, default=None
-        The gradient of one kernel or bias is scaled down to this norm.
-    clipvalue : float, default=None
-        Each entry of the gradient is clipped to +-clipvalue.
-    global_clipnorm : float, default=None
-        The whole gradient is scaled down to this norm.
-
-    Attributes
-    ----------
-    iterations : int
-        Steps taken so far, over all fits.
-    """
-
-    _name: ClassVar[str]
-
-    iterations: int
-
-    def __init__(
-        self,
-        learning_rate: float | LearningRateSchedule = 0.01,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-    ) -> None:
-        self._rate = np.zeros(1)  # the core reads a constant rate from here at every step
-        self.learning_rate = learning_rate
-        self.weight_decay = _positive(weight_decay, "weight_decay", zero=True)
-        self.clipnorm = _positive(clipnorm, "clipnorm")
-        self.clipvalue = _positive(clipvalue, "clipvalue")
-        self.global_clipnorm = _positive(global_clipnorm, "global_clipnorm")
-        limits = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n)]
-        if len(limits) > 1:
-            raise ValueError(f"{limits[0]}: wanted one kind of clipping, got {limits[1]} too")
-        self.iterations = 0
-        self._slots: NDArray[Any] | None = None
-
-    @property
-    def learning_rate(self) -> float | LearningRateSchedule:
-        """The rate, or its rule; a number may be set at any time, in a callback too."""
-        return self._schedule or float(self._rate[0])
-
-    @learning_rate.setter
-    def learning_rate(self, value: float | LearningRateSchedule) -> None:
-        if isinstance(value, LearningRateSchedule):
-            self._schedule: LearningRateSchedule | None = value
-            return
-        self._rate[0] = check_real(value, "learning_rate")
-        self._schedule = None
-
-    def _options(self) -> dict[str, float | bool]:
-        """Return what the core has to know beside the rate and the clipping."""
-        return {}
-
-    def _first_slots(self, n_slots: int, like: NDArray[Any]) -> NDArray[Any]:
-        return _core.nn_values(n_slots * like.size, 0.0, like.dtype)
-
-    def _spec(self, steps: int) -> dict[str, Any]:
-        """Return the core's description of this rule for the next `steps` steps."""
-        if self._schedule is None:
-            rates = self._rate
-        else:
-            rates = self._schedule.rates(self.iterations, max(steps, 1))
-            if not (np.isfinite(rates) & (rates >= 0)).all():
-                bad = int(np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))[0])
-                raise ValueError(
-                    f"learning_rate: wanted finite rates >= 0, got {rates[bad]} at step "
-                    f"{self.iterations + bad}"
-                )
-        return {
-            "name": self._name,
-            "learning_rates": rates,
-            "iterations": self.iterations,
-            "weight_decay": self.weight_decay or 0.0,
-            "clipnorm": self.clipnorm or 0.0,
-            "clipvalue": self.clipvalue or 0.0,
-            "global_clipnorm": self.global_clipnorm or 0.0,
-            **self._options(),
-        }
-
-    def _state_for(self, theta: NDArray[Any]) -> NDArray[Any]:
-        """Return the slots of these weights: those of the last fit, or fresh ones."""
-        size = _core.nn_slots(self._spec(0)) * theta.size
-        if self._slots is None or self._slots.size != size:
-            self._slots = self._first_slots(size // max(theta.size, 1), theta)
-            self.iterations = 0
-        elif self._slots.dtype != theta.dtype:
-            self._slots = self._slots.astype(theta.dtype)
-        return self._slots
 
 
 class SGD(Optimizer):
@@ -372,15 +272,6 @@ def get(value: object) -> Optimizer:
     """
     named = value.lower() if isinstance(value, str) else value
     return lookup(named, Optimizer, NAMES, "optimizer")
-
-
-def _positive(value: float | None, name: str, zero: bool = False) -> float | None:
-    if value is None:
-        return None
-    number = check_real(value, name)
-    if number == 0 and not zero:
-        raise ValueError(f"{name}: wanted a number above 0 or None, got {value!r}")
-    return number
 
 
 def _share(value: float, name: str, closed: bool = False) -> float:

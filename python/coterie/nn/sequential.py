@@ -108,7 +108,7 @@ class Sequential(Stack):
         Raises
         ------
         ValueError
-            If there is none of a name.
+            If there is none of a name, or if the optimiser trains another net.
         """
         if loss is None:
             raise ValueError("loss: wanted a loss, such as 'mse', got None")
@@ -116,7 +116,12 @@ class Sequential(Stack):
         names = [metrics] if isinstance(metrics, str) else list(metrics or ())
         for name in names:
             losses.core_metric(name, chosen, 1)
+        found._belong(self._identity)
         self.optimizer, self.loss, self._metrics = found, chosen, names
+
+    def _begin_again(self) -> None:
+        if hasattr(self, "optimizer"):
+            self.optimizer._forget()
 
     def fit(
         self,
