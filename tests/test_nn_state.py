@@ -120,6 +120,12 @@ def test_an_optimizer_trains_one_net():
     assert same(one, twin)
 
 
+def test_a_bare_base_is_no_optimizer():
+    for bare in (nn.Optimizer, nn.Optimizer()):
+        with pytest.raises(TypeError, match="optimizer: wanted one of 'sgd'"):
+            net(optimizer=bare)
+
+
 def test_a_net_with_a_new_layer_begins_again():
     model = net(Dense(3), optimizer=nn.Adam(0.01))
     model.fit(X, np.tile(Y, (1, 3)), epochs=500, batch_size=64)
@@ -169,6 +175,11 @@ def test_a_schedule_rules_during_a_fit():
             model.fit(X, Y, epochs=3, callbacks=[change(later)])
         model.optimizer.learning_rate = 0.5  # between fits it may
         assert model.optimizer.learning_rate == 0.5
+    copies = []
+    model = net(optimizer=nn.SGD(rule))
+    take = nn.LambdaCallback(on_epoch_end=lambda epoch, logs: copies.append(copy.deepcopy(model)))
+    model.fit(X, Y, callbacks=[take])
+    copies[0].optimizer.learning_rate = 0.5  # no fit uses the copy
     model = net(optimizer=nn.SGD(0.1))
     weights = []
     note = nn.LambdaCallback(on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()))

@@ -35,10 +35,10 @@ class Configured:
 def lookup(
     value: object, kind: type[C], names: dict[str, type[C]], what: str, optional: bool = False
 ) -> C:
-    """Return `value` if it is a `kind`, or a new one of that name with its defaults."""
-    if isinstance(value, kind):
+    """Return `value` if it is a `kind` (not the bare base), or a new one with its defaults."""
+    if isinstance(value, kind) and type(value) is not kind:
         return value
-    if isinstance(value, type) and issubclass(value, kind):
+    if isinstance(value, type) and issubclass(value, kind) and value is not kind:
         return value()
     if isinstance(value, str) and value in names:
         return names[value]()

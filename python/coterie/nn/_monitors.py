@@ -212,7 +212,7 @@ class ModelCheckpoint(_Monitor):
         values = {"epoch": epoch + 1, **(logs or {})}
         try:
             path = str(self.filepath).format(**values)
-        except KeyError as error:
+        except LookupError as error:
             known = ", ".join(map(repr, values))
             raise ValueError(f"filepath: wanted names among {known}, got {error}") from None
         self._say(f"Epoch {epoch + 1}: saving model to {path}")

@@ -41,6 +41,8 @@ class Optimizer(Configured):
 
     iterations: int
 
+    _ruled = False  # by its schedule, while a fit runs
+
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule = 0.01,
@@ -49,7 +51,6 @@ class Optimizer(Configured):
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
-        self._ruled = False  # by its schedule, while a fit runs
         self._rate = np.zeros(1)  # the core reads a constant rate from here at every step
         self.learning_rate = learning_rate
         self.weight_decay = _positive(weight_decay, "weight_decay", zero=True)
@@ -112,6 +113,10 @@ class Optimizer(Configured):
             "global_clipnorm": self.global_clipnorm or 0.0,
             **self._options(),
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has, which no fit is using."""
+        return {name: value for name, value in vars(self).items() if name != "_ruled"}
 
     def _forget(self) -> None:
         """Begin again, as if it had taken no step."""

@@ -203,6 +203,8 @@ class Fit:
     def run(self) -> History:
         """Train and return the history."""
         if not self.count:
+            if self.recorded:
+                self.model.history = self.history
             return self.history
         with alone([self]):
             self.begin()
