@@ -141,6 +141,7 @@ def test_weights_of_rows_classes_and_a_split(keras):
     for options in (
         {"sample_weight": weights},
         {"class_weight": {0: 0.3, 1: 2.0}},
+        {"class_weight": {0: 0.3, 1: 2.0}, "validation_split": 0.3},
         {"validation_split": 0.3},
         {"validation_data": (X[:20], TARGETS["binary"][:20])},
     ):

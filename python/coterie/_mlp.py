@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 from coterie import _core
 from coterie._estimator import ConvergenceWarning, known_to_sklearn, warn
 from coterie._lbfgs import minimize
-from coterie._mlp_targets import split_rows
+from coterie._mlp_targets import check_finite, split_rows
 from coterie._mlp_trainer import Trainer
 from coterie._mlp_weights import ACTIVATIONS, Rows, Weights, dense
 from coterie._seeding import check_random
@@ -128,6 +129,25 @@ class Perceptron(Weights):
     # ---- fit
 
     def _fit_rows(self, X: object, y: object, sample_weight: object, incremental: bool) -> None:
+        """Train; an estimator whose fit is refused is what it was before."""
+        before, training = dict(vars(self)), False
+        try:
+            train = self._prepared(X, y, sample_weight, incremental)
+            training = True
+            train()
+        except BaseException as error:
+            # A divergence or an interrupt leaves weights as far as they came. The core refuses
+            # data in the first epoch alone, and puts the weights back before it says so.
+            refused = isinstance(error, (MemoryError, TypeError, ValueError))
+            if not training or (refused and not isinstance(error, DivergenceError)):
+                vars(self).clear()
+                vars(self).update(before)
+            raise
+
+    def _prepared(
+        self, X: object, y: object, sample_weight: object, incremental: bool
+    ) -> Callable[[], None]:
+        """Return what trains on the data, all of which were checked but for finite rows."""
         self._check_parameters()
         first = "_theta" not in vars(self) or (not self.warm_start and not incremental)
         if first:
@@ -146,7 +166,7 @@ class Perceptron(Weights):
         Y = self._targets(y, len(rows), dtype, keep=not first)
         part = Rows(np.ascontiguousarray(rows, dtype=dtype), Y, weights)
         random = check_random(self.random_state)
-        hidden = [int(size) for size in np.atleast_1d(self.hidden_layer_sizes)]
+        hidden = _hidden_sizes(self.hidden_layer_sizes)
         n_outputs, out_activation = self._output()
         if first:
             self._sizes = [rows.shape[1], *hidden, n_outputs]
@@ -157,11 +177,12 @@ class Perceptron(Weights):
                 f"hidden_layer_sizes: wanted those of the net that is trained on, "
                 f"{self._sizes[1:-1]}, got {hidden}"
             )
+        self._fitted_with = self.activation, float(self.alpha)
         self._make_net()
         if self.solver == "lbfgs":
-            self._fit_lbfgs(part)
-        else:
-            self._fit_steps(part, random, incremental)
+            return functools.partial(self._fit_lbfgs, part)
+        trainer = self._trainer(part, random, incremental)
+        return functools.partial(self._fit_steps, trainer, random, incremental)
 
     def _begin(self, dtype: np.dtype[Any], random: Random) -> None:
         """Draw weights, as scikit-learn does from the same generator."""
@@ -174,14 +195,25 @@ class Perceptron(Weights):
             bound = math.sqrt(factor / (before + after))
             self._matrix(i)[...] = random.uniform(-bound, bound, (before, after))
             self._bias(i)[...] = random.uniform(-bound, bound, after)
-        vars(self).pop("_optimizer", None)
-        if self.solver != "lbfgs":
+        for name in (
+            "_optimizer",
+            "loss_curve_",
+            "best_loss_",
+            "validation_scores_",
+            "best_validation_score_",
+        ):
+            vars(self).pop(name, None)
+
+    def _judge_by(self, stops: bool) -> None:
+        """Get ready to judge epochs; what an earlier fit counted holds if it judged alike."""
+        if "loss_curve_" not in vars(self):
             self.loss_curve_ = []
-            self._no_gain = 0
-            stops = self.early_stopping
-            self.validation_scores_ = [] if stops else None
-            self.best_validation_score_ = -math.inf if stops else None
-            self.best_loss_ = None if stops else math.inf
+        elif (self.validation_scores_ is not None) == stops:
+            return
+        self._no_gain = 0
+        self.validation_scores_ = [] if stops else None
+        self.best_validation_score_ = -math.inf if stops else None
+        self.best_loss_ = None if stops else min(self.loss_curve_, default=math.inf)
 
     def _full_loss(self) -> dict[str, Any]:
         return {
@@ -229,26 +261,25 @@ class Perceptron(Weights):
                 known_to_sklearn(ConvergenceWarning),
             )
 
-    def _fit_steps(self, part: Rows, random: Random, incremental: bool) -> None:
+    def _trainer(self, part: Rows, random: Random, incremental: bool) -> Trainer:
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         if not incremental or "_optimizer" not in vars(self):
             self._optimizer = self._new_optimizer()
+        self._judge_by(bool(self.early_stopping))
         held: Rows | None = None
         if self.early_stopping:
+            check_finite(part.X, "X")  # the core would see one part now, and number its rows
             part, held = self._held_out(part, random)
-        Trainer(self, part, held, 1 if incremental else self.max_iter).run(random)
+        return Trainer(self, part, held, 1 if incremental else self.max_iter)
+
+    def _fit_steps(self, trainer: Trainer, random: Random, incremental: bool) -> None:
+        trainer.run(random)
         if not incremental and self.n_iter_ == self.max_iter and not self._stopped:
             warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
                 "optimization hasn't converged yet.",
                 known_to_sklearn(ConvergenceWarning),
-            )
-
-    def _need_steps(self) -> None:
-        if self.solver == "lbfgs":
-            raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
             )
 
     def _new_optimizer(self) -> Optimizer:
@@ -268,16 +299,20 @@ class Perceptron(Weights):
                 f"validation_fraction: wanted at least 2 of {n_rows} rows to validate on and some "
                 f"to train on, got {n_held} to validate on"
             )
-        train, held = split_rows(n_rows, n_held, random, labels)
-        return part.take(train), part.take(held)
+        split = split_rows(n_rows, n_held, random, labels)
+        train, held = part.take(split[0]), part.take(split[1])
+        for rows, purpose in ((train, "train"), (held, "validate")):
+            if rows.weights is not None and not rows.weights.any():
+                raise ValueError(
+                    f"sample_weight: wanted at least one weight above 0 among the {len(rows.X)} "
+                    f"rows to {purpose} on, got all 0"
+                )
+        return train, held
 
     # ---- parameters
 
     def _check_parameters(self) -> None:
-        sizes = np.atleast_1d(self.hidden_layer_sizes)
-        for size in sizes.tolist():
-            if isinstance(size, float) or check_int(size, "hidden_layer_sizes", low=-INT_MAX) < 1:
-                raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes.tolist()}.")
+        _hidden_sizes(self.hidden_layer_sizes)
         check_option(self.activation, "activation", tuple(ACTIVATIONS))
         check_option(self.solver, "solver", ("lbfgs", "sgd", "adam"))
         check_option(self.learning_rate, "learning_rate", ("constant", "invscaling", "adaptive"))
@@ -286,8 +321,7 @@ class Perceptron(Weights):
         for name in ("alpha", "power_t", "tol"):
             check_real(getattr(self, name), name)
         for name in ("learning_rate_init", "epsilon"):
-            if check_real(getattr(self, name), name) == 0:
-                raise ValueError(f"{name}: wanted a number above 0, got 0")
+            _check_positive(getattr(self, name), name)
         for name, closed in (
             ("momentum", True),
             ("validation_fraction", False),
@@ -296,10 +330,38 @@ class Perceptron(Weights):
         ):
             value = check_real(getattr(self, name), name)
             if value > 1 or (value == 1 and not closed):
-                raise ValueError(f"{name}: wanted a number in [0, 1), got {value!r}")
+                end = "]" if closed else ")"
+                raise ValueError(f"{name}: wanted a number in [0, 1{end}, got {value!r}")
         for name in ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping"):
             check_bool(getattr(self, name), name)
         for name in ("max_iter", "max_fun"):
             check_int(getattr(self, name), name)
         if self.n_iter_no_change != math.inf:
             check_int(self.n_iter_no_change, "n_iter_no_change")
+
+
+def _hidden_sizes(given: object) -> list[int]:
+    """Return the units of the hidden layers."""
+    sizes = np.atleast_1d(np.asarray(given, dtype=object)).tolist()
+    wanted = "hidden_layer_sizes: wanted a sequence of integers >= 1"
+    try:
+        hidden = [check_int(size, "hidden_layer_sizes", low=-INT_MAX) for size in sizes]
+    except TypeError:
+        raise TypeError(f"{wanted}, got {given!r}") from None
+    except ValueError:
+        raise ValueError(f"{wanted} and below 2**31, got {given!r}") from None
+    if min(hidden, default=1) < 1:
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden}.")
+    return hidden
+
+
+def _check_positive(value: object, name: str) -> None:
+    wanted = f"{name}: wanted a number above 0"
+    try:
+        positive = check_real(value, name) > 0
+    except TypeError:
+        raise TypeError(f"{wanted}, got {value!r}") from None
+    except ValueError:
+        positive = False
+    if not positive:
+        raise ValueError(f"{wanted} and below infinity, got {value!r}")

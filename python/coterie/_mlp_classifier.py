@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coterie._mlp import Perceptron
-from coterie._mlp_targets import encode, read_labels
+from coterie._mlp_targets import check_labels, encode, plain, read_classes, read_labels
+from coterie._mlp_trainer import steps_only
 from coterie._validate import check_weights
 
 if TYPE_CHECKING:
@@ -147,12 +148,13 @@ class MLPClassifier(Perceptron):
         self._fit_rows(X, y, sample_weight, incremental=False)
         return self
 
+    @steps_only
     def partial_fit(
         self,
         X: ArrayLike,
         y: ArrayLike,
-        classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
     ) -> MLPClassifier:
         """Train for one epoch, going on from where training stands.
 
@@ -160,22 +162,29 @@ class MLPClassifier(Perceptron):
         ----------
         X, y : array-like
             Rows and classes, as in `fit`.
-        classes : array-like of shape (n_classes,), default=None
-            All classes there will ever be; needed in the first call.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        classes : array-like of shape (n_classes,), default=None
+            All classes there will ever be; needed in the first call.
 
         Returns
         -------
         self
             The estimator.
+
+        Raises
+        ------
+        AttributeError
+            If the solver is 'lbfgs'.
+        ValueError
+            As in `fit`, and if `classes` are missing in the first call or other ones later.
         """
-        self._need_steps()
+        given = None if classes is None else read_classes(classes)
         if "classes_" not in vars(self):
-            if classes is None:
+            if given is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._given = np.unique(np.asarray(classes))
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            self._given = given
+        elif given is not None and not np.array_equal(given, self.classes_):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{self.classes_!r}"
@@ -192,6 +201,14 @@ class MLPClassifier(Perceptron):
         if not keep:
             self.classes_ = labels.classes if given is None else given
             self._multilabel = labels.multilabel
+        elif labels.multilabel != self._multilabel:
+            one, several = "one class a row", "a matrix of 0 and 1"
+            wanted, got = (several, one) if self._multilabel else (one, several)
+            raise ValueError(f"y: wanted {wanted}, as in the first fit, got {got}")
+        if labels.multilabel and len(labels.classes) != len(self.classes_):
+            raise ValueError(
+                f"y: wanted {len(self.classes_)} columns, one a label, got {len(labels.classes)}"
+            )
         missing = sorted(set(labels.classes.tolist()) - set(self.classes_.tolist()))
         if keep and self.warm_start and len(labels.classes) < len(self.classes_):
             missing = missing or sorted(set(self.classes_.tolist()) - set(labels.classes.tolist()))
@@ -302,13 +319,19 @@ class MLPClassifier(Perceptron):
         -------
         float
             The accuracy.
+
+        Raises
+        ------
+        ValueError
+            If y has another shape than `predict` returns, or holds what is no class.
         """
         found = self.predict(X)
-        wanted = np.asarray(y)
+        wanted = plain(y, "y")
         if wanted.ndim == 2 and wanted.shape[1] == 1 and found.ndim == 1:
             wanted = wanted[:, 0]
         if wanted.shape != found.shape:
             raise ValueError(f"y: wanted shape {found.shape}, got {wanted.shape}")
+        check_labels(wanted, "y")
         right = (found == wanted).reshape(len(found), -1).all(axis=1)
         return _share(right, check_weights(sample_weight, len(found)))
 

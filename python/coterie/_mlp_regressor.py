@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coterie._estimator import known_to_sklearn, warn
 from coterie._mlp import Perceptron
-from coterie._mlp_targets import read_numbers
+from coterie._mlp_targets import read_numbers, read_truth
+from coterie._mlp_trainer import steps_only
 from coterie._validate import check_option, check_weights
 
 if TYPE_CHECKING:
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
 
     from coterie._mlp_weights import Rows
     from coterie._seeding import Random
+
+
+class UndefinedMetricWarning(UserWarning):
+    """The data do not determine a score."""
 
 
 class MLPRegressor(Perceptron):
@@ -143,6 +150,7 @@ class MLPRegressor(Perceptron):
         self._fit_rows(X, y, sample_weight, incremental=False)
         return self
 
+    @steps_only
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> MLPRegressor:
@@ -159,8 +167,14 @@ class MLPRegressor(Perceptron):
         -------
         self
             The estimator.
+
+        Raises
+        ------
+        AttributeError
+            If the solver is 'lbfgs'.
+        ValueError
+            As in `fit`.
         """
-        self._need_steps()
         self._fit_rows(X, y, sample_weight, incremental=True)
         return self
 
@@ -215,13 +229,23 @@ class MLPRegressor(Perceptron):
         Returns
         -------
         float
-            1 at best; 0 is what the mean of y would have.
+            1 at best; 0 is what the mean of y would have. NaN, with a warning, for one row.
+
+        Raises
+        ------
+        ValueError
+            If y is not finite or not of the shape of the outputs.
         """
         found = self._outputs(X)
-        wanted = np.asarray(y, dtype=np.float64).reshape(len(found), -1)
-        if wanted.shape != found.shape:
-            raise ValueError(f"y: wanted {found.shape[1]} outputs, got {wanted.shape[1]}")
-        return _r_squared(wanted, found, check_weights(sample_weight, len(found)))
+        wanted = read_truth(y, found.shape)
+        weights = check_weights(sample_weight, len(found))
+        if len(found) < 2:
+            warn(
+                "R^2 score is not well-defined with less than two samples.",
+                known_to_sklearn(UndefinedMetricWarning),
+            )
+            return math.nan
+        return _r_squared(wanted, found, weights)
 
     def __sklearn_tags__(self) -> Any:
         tags, utils = super().__sklearn_tags__(), importlib.import_module("sklearn.utils")

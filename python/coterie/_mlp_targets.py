@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie._estimator import known_to_sklearn, warn
-from coterie._validate import _array, float_dtype
+from coterie._validate import float_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,16 +29,8 @@ class Labels(NamedTuple):
 
 def read_labels(y: object, n_rows: int) -> Labels:
     """Return the classes in y and where each row belongs."""
-    array = _column(np.asarray(y), n_rows)
-    if array.dtype.kind == "f":
-        _check_finite(array)
-        if (array != np.floor(array)).any():
-            raise ValueError(
-                "Unknown label type: continuous. y: wanted classes, got numbers with fractions; "
-                "a regressor takes them"
-            )
-    elif array.dtype.kind not in "biuOUS":
-        raise ValueError(f"Unknown label type: y of dtype {array.dtype}; wanted classes")
+    array = _column(plain(y, "y"), n_rows)
+    check_labels(array, "y")
     if array.ndim == 2:
         if not np.isin(array, (0, 1)).all():
             raise ValueError(
@@ -46,26 +38,57 @@ def read_labels(y: object, n_rows: int) -> Labels:
                 f"matrix of 0 and 1, got shape {array.shape}"
             )
         return Labels(np.arange(array.shape[1]), array.astype(np.int64), True)
-    if array.dtype == object:
-        missing = [i for i, value in enumerate(array) if value is None or value != value]
-        if missing:
-            raise ValueError(
-                f"y: wanted classes, got {array[missing[0]]!r} (NaN) at row {missing[0]}"
-            )
-    try:
-        classes, codes = np.unique(array, return_inverse=True)
-    except TypeError as error:
-        raise TypeError(f"y: wanted classes that can be sorted, got {error}") from error
+    classes, codes = _sorted(array, "y")
     return Labels(classes, codes.reshape(n_rows).astype(np.int64), False)
+
+
+def read_classes(classes: object) -> NDArray[Any]:
+    """Return the classes there will ever be, sorted."""
+    array = plain(classes, "classes")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(
+            f"classes: wanted a 1-D array of at least one class, got shape {array.shape}"
+        )
+    check_labels(array, "classes")
+    return _sorted(array, "classes")[0]
+
+
+def check_labels(array: NDArray[Any], name: str) -> None:
+    """Refuse what cannot be classes: numbers with fractions, NaN, dates."""
+    if array.dtype.kind == "f":
+        check_finite(array, name)
+        if (array != np.floor(array)).any():
+            raise ValueError(
+                f"Unknown label type: continuous. {name}: wanted classes, got numbers with "
+                "fractions; a regressor takes them"
+            )
+    elif array.dtype.kind not in "biuOUS":
+        raise ValueError(f"Unknown label type: {name} of dtype {array.dtype}; wanted classes")
+    if array.dtype == object and array.ndim == 1:
+        for i, value in enumerate(array):
+            if value is None or _is_nan(value):
+                raise ValueError(f"{name}: wanted classes, got {value!r} (NaN) at row {i}")
+
+
+def plain(y: object, name: str) -> NDArray[Any]:
+    """Return y as an array of any kind; masked entries are refused."""
+    if isinstance(y, np.ma.MaskedArray) and np.ma.is_masked(y):
+        n_masked = np.count_nonzero(np.ma.getmaskarray(y))
+        raise ValueError(f"{name}: wanted no masked entries, got {n_masked}")
+    try:
+        return np.asarray(y)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{name}: wanted an array, got {error}") from error
 
 
 def encode(labels: Labels, classes: NDArray[Any], refusal: str) -> NDArray[np.int64]:
     """Return numbers of class among `classes`; `refusal` is said if one is not there."""
     if labels.multilabel:
-        if len(labels.classes) != len(classes):
-            raise ValueError(refusal)
         return labels.codes
-    place = np.searchsorted(classes, labels.classes)
+    try:
+        place = np.searchsorted(classes, labels.classes)
+    except TypeError:  # numbers among words, or words among numbers
+        raise ValueError(refusal) from None
     place = np.minimum(place, len(classes) - 1)
     if not np.array_equal(classes[place], labels.classes):
         raise ValueError(refusal)
@@ -74,17 +97,33 @@ def encode(labels: Labels, classes: NDArray[Any], refusal: str) -> NDArray[np.in
 
 def read_numbers(y: object, n_rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return y as (n_rows, n_outputs) numbers."""
-    array = _array(y, "y")
+    array = _column(_numbers(y), n_rows)
+    numbers = np.ascontiguousarray(array if array.ndim == 2 else array[:, None], dtype=dtype)
+    check_finite(numbers, "y")
+    return numbers
+
+
+def read_truth(y: object, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the y that outputs of this shape (n_rows, n_outputs) are scored against."""
+    array = _numbers(y)
+    if array.ndim == 1 and shape[1] == 1:
+        array = array[:, None]
+    if array.shape != shape:
+        raise ValueError(f"y: wanted shape {shape}, as the outputs have, got {array.shape}")
+    truth = array.astype(np.float64)
+    check_finite(truth, "y")
+    return truth
+
+
+def _numbers(y: object) -> NDArray[Any]:
+    array = plain(y, "y")
     if array.dtype.kind in "OUS":
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"y: wanted numbers, got {error}") from error
     float_dtype(array.dtype, "y")
-    array = _column(array, n_rows)
-    numbers = np.ascontiguousarray(array if array.ndim == 2 else array[:, None], dtype=dtype)
-    _check_finite(numbers)
-    return numbers
+    return array
 
 
 def split_rows(
@@ -126,9 +165,27 @@ def _column(array: NDArray[Any], n_rows: int) -> NDArray[Any]:
     return array
 
 
-def _check_finite(array: NDArray[Any]) -> None:
+def check_finite(array: NDArray[Any], name: str) -> None:
+    """Refuse NaN and infinity, by their place."""
     finite = np.isfinite(array)
     if not finite.all():
         place = np.argwhere(~finite)[0]
         value = "NaN" if np.isnan(array[tuple(place)]) else "infinity"
-        raise ValueError(f"y: wanted finite numbers, got {value} at row {place[0]}")
+        column = f", column {place[1]}" if array.ndim == 2 and array.shape[1] > 1 else ""
+        raise ValueError(f"{name}: wanted finite numbers, got {value} at row {place[0]}{column}")
+
+
+def _sorted(array: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the classes, sorted, and the number of class of every entry."""
+    try:
+        classes, codes = np.unique(array, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(f"{name}: wanted classes that can be sorted, got {error}") from error
+    return classes, codes
+
+
+def _is_nan(value: Any) -> bool:
+    try:
+        return bool(value != value)
+    except TypeError:  # pandas.NA is neither
+        return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -19,7 +21,27 @@ if TYPE_CHECKING:
     from coterie._mlp_weights import Rows
     from coterie._seeding import Random
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 SLOWEST = 1e-6  # an adaptive learning rate that is not above this ends training
+
+
+class _StepsOnly:
+    def __init__(self, method: Callable[..., Any]) -> None:
+        functools.update_wrapper(cast("Any", self), method)
+        self._method: Any = method
+
+    def __get__(self, model: Perceptron | None, owner: type | None = None) -> Any:
+        if model is not None and model.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+            )
+        return self._method.__get__(model, owner)
+
+
+def steps_only(method: Method) -> Method:
+    """Return a method that models with the solver 'lbfgs' do not have: `hasattr` is False."""
+    return cast("Method", _StepsOnly(method))
 
 
 class Trainer:
@@ -86,7 +108,8 @@ class Trainer:
         self._judge()
         optimizer, kind = model._optimizer, model.learning_rate
         if model.solver == "sgd" and kind == "invscaling":
-            optimizer.learning_rate = model.learning_rate_init / (model.t_ + 1) ** model.power_t
+            fall = float(model.t_ + 1) ** -model.power_t
+            optimizer.learning_rate = model.learning_rate_init * fall
         if model._no_gain <= model.n_iter_no_change:
             return False
         rate = cast("float", optimizer.learning_rate)

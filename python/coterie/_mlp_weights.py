@@ -38,8 +38,6 @@ class Rows(NamedTuple):
 class Weights(Estimator):
     """Base of the perceptrons: `_theta` holds kernel, bias, kernel, bias, ..."""
 
-    activation: str
-    alpha: float
     n_threads: int | None
 
     n_layers_: int
@@ -48,6 +46,7 @@ class Weights(Estimator):
 
     _theta: NDArray[Any]
     _sizes: list[int]
+    _fitted_with: tuple[str, float]  # activation and alpha of the net; `set_params` leaves it alone
 
     @property
     def coefs_(self) -> list[NDArray[Any]]:
@@ -93,6 +92,7 @@ class Weights(Estimator):
         return sum((before + 1) * after for before, after in pairs)
 
     def _make_net(self) -> None:
+        activation, alpha = self._fitted_with
         ops = []
         for i in range(self._n_steps()):
             last = i == self._n_steps() - 1
@@ -103,12 +103,12 @@ class Weights(Estimator):
                     "outputs": self._sizes[i + 1],
                     "activation": OUTPUTS[self.out_activation_]
                     if last
-                    else ACTIVATIONS[self.activation],
+                    else ACTIVATIONS[activation],
                     "alpha": 0.0,
                     "weights": self._offset(i),
                     "bias": self._offset(i + 1) - self._sizes[i + 1],
                     "l1": 0.0,
-                    "l2": 0.5 * float(self.alpha),
+                    "l2": 0.5 * alpha,
                     "bias_l1": 0.0,
                     "bias_l2": 0.0,
                     "activity_l1": 0.0,

@@ -251,11 +251,13 @@ def _array(X: object, name: str) -> NDArray[Any]:
     except ValueError as error:  # rows of unequal length
         raise ValueError(f"{name}: wanted an array of numbers, got {error}") from error
     if array.dtype == object and type(X).__module__.partition(".")[0] == "pandas":
-        for column, dtype in getattr(cast("Any", X), "dtypes", {}).items():
+        frame = cast("Any", X)
+        of_series = [(frame.name, frame.dtype)] if array.ndim == 1 else []
+        for column, dtype in of_series or frame.dtypes.items():
             if dtype.kind in "mM":
                 raise TypeError(f"{name}: wanted numbers, got dtype {dtype} in column {column!r}")
         try:  # nullable columns: a missing value becomes NaN, which the core reports by place
-            array = cast("Any", X).to_numpy(dtype=F64, na_value=np.nan)
+            array = frame.to_numpy(dtype=F64, na_value=np.nan)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}: wanted numbers, got {error}") from error
     return array

@@ -95,12 +95,9 @@ def test_the_target_decides_the_task(run, tmp_path, cells, task):
     got = report(run, path, "--target", "t", "--max-iter", 3, "--out", out)
     assert got["task"] == task
     written = {row["prediction"] for row in rows_of(out)}
-    if task == "classification" and cells[0] not in ("true", "-1"):
-        assert written <= set(cells)
-    if cells[0] == "-1":
-        assert {float(value) for value in written} <= {-1.0, 1.0}
     if task == "regression":
         return
+    assert written <= set(cells)
     other = report(run, path, "--target", "t", "--max-iter", 3, "--task", "classification")
     assert other["accuracy"] == got["accuracy"]
 
@@ -264,7 +261,7 @@ def test_targets_that_teach_nothing(run, tmp_path):
 
 def test_divergence_is_one_line(run, numbers):
     options = ("--target", "y", "--learning-rate", 1e300, "--activation", "identity")
-    refused(mlp(run, numbers, *options), "the loss was not finite at epoch")
+    refused(mlp(run, numbers, *options), "not finite at epoch")
 
 
 def test_help_names_everything(capsys):

@@ -18,7 +18,7 @@ from coterie.cli.job import (
     spread,
     what_was_found,
 )
-from coterie.cli.mlp_target import Target, read_target, without
+from coterie.cli.mlp_target import Target, read_target, standard, without
 from coterie.cli.prepare import prepare, rescaled
 from coterie.cli.progress import Progress
 from coterie.cli.report import Report, as_json, as_text, counted, figure, lines_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from coterie.cli.prepare import Prepared
+    from coterie.io.table import Table
 
 __all__ = ["MlpJob", "MlpReport", "fit_file", "run"]
 
@@ -63,7 +64,7 @@ class ClassScore(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A net and what it says of the rows that take part."""
+    """A net and what it says of the rows that take part: numbers of class, or numbers."""
 
     model: Any
     predictions: NDArray[Any]
@@ -106,7 +107,7 @@ def fit_file(job: MlpJob) -> MlpReport:
         parts = _split(job, target)
         # By the rows trained on: what is held out is to be new to the net in every respect.
         prepared = rescaled(prepared, prepared.X[parts.train], job.scale, str(job.input))
-        notices = what_was_found(table, prepared, "predicting")
+        notices = [*what_was_found(table, prepared, "predicting"), *target.notices]
         table.columns.clear()  # the matrix holds their values now
         outcome = _train(job, prepared, target, parts, progress, notices)
         report = MlpReport(
@@ -115,7 +116,10 @@ def fit_file(job: MlpJob) -> MlpReport:
         )
         progress.show("writing")
         if job.out is not None:
-            columns = {"prediction": spread_any(outcome.predictions, prepared.kept)}
+            predictions = outcome.predictions
+            if target.classes is not None:
+                predictions = _labels(job, table, target, prepared)[predictions]
+            columns = {"prediction": spread_any(predictions, prepared.kept)}
             if outcome.probabilities is not None:
                 columns["probability"] = spread(outcome.probabilities, prepared.kept)
             write_columns(table, free_names(job, table, columns, notices), job.out)
@@ -130,6 +134,19 @@ def spread_any(values: NDArray[Any], kept: NDArray[np.bool_] | None) -> NDArray[
     every = np.full(len(kept), "", values.dtype)
     every[kept] = values
     return every
+
+
+def _labels(job: MlpJob, table: Table, target: Target, prepared: Prepared) -> NDArray[Any]:
+    """Return the classes as they are written; not one of them reads as a row without one."""
+    classes = target.classes if job.alone or target.spelt is None else target.spelt
+    assert classes is not None
+    gaps = prepared.kept is not None
+    if classes.dtype.kind == "b" and gaps:
+        classes = classes.astype(np.int64)
+    # What is below 0 among integers is missing; Parquet's writer takes it so in any case.
+    if classes.dtype.kind == "i" and classes[0] < 0 and (gaps or table.kind == ".parquet"):
+        classes = classes.astype(np.float64)
+    return classes
 
 
 # ---- the fit
@@ -152,7 +169,7 @@ def _split(job: MlpJob, target: Target) -> Parts:
         if len(np.unique(labels)) < 2:
             raise InputError(
                 f"{job.input}: wanted at least two classes in the target {job.target!r}, got only "
-                f"{target.classes[labels[0]].item()!r}"
+                f"{target.labels[labels[0]]!r}"
             )
     train, held = split_rows(len(known), n_held, np.random.RandomState(job.seed), labels)
     return Parts(known[train], known[held])
@@ -189,8 +206,8 @@ def _train(
             classifier.fit(X[parts.train], y)
             codes = classifier.predict(X)
             best = classifier.predict_proba(X).max(axis=1)
-        return Outcome(classifier, target.classes[codes], best)
-    shift, divide = float(y.mean()), float(y.std()) or 1.0
+        return Outcome(classifier, codes, best)
+    shift, divide = standard(target, parts.train, str(job.input), job.target)
     regressor = MLPRegressor(**options)
     regressor._watch = show if progress.live else None
     with fitting(job, "training", notices):
@@ -205,13 +222,15 @@ def _figures(job: MlpJob, target: Target, parts: Parts, outcome: Outcome) -> dic
     scores: dict[str, float] = {}
     classes: list[ClassScore] = []
     if target.classes is None:
-        error = found - held
-        spread_of = float(((held - held.mean()) ** 2).sum())
-        scores["r2"] = 1 - float((error**2).sum()) / spread_of if spread_of else math.nan
+        error, apart = found - held, held - held.mean()
+        # In units of the largest one, so that squares neither overflow nor vanish.
+        unit = float(max(np.abs(error).max(), np.abs(apart).max())) or 1.0
+        squares, spread_of = (error / unit) ** 2, float(((apart / unit) ** 2).sum())
+        scores["r2"] = 1 - float(squares.sum()) / spread_of if spread_of else math.nan
         scores["mean_absolute_error"] = float(np.abs(error).mean())
-        scores["root_mean_squared_error"] = float(np.sqrt((error**2).mean()))
+        scores["root_mean_squared_error"] = float(np.sqrt(squares.mean())) * unit
     else:
-        right = target.classes[held] == found
+        right = held == found
         k = len(target.classes)
         trained = np.bincount(target.values[parts.train], minlength=k)
         scores["accuracy"] = float(right.mean())
@@ -219,7 +238,7 @@ def _figures(job: MlpJob, target: Target, parts: Parts, outcome: Outcome) -> dic
         counts = np.bincount(held, minlength=k), np.bincount(held, weights=right, minlength=k)
         classes = [
             ClassScore(label, int(t), int(n), int(r))
-            for label, t, n, r in zip(target.classes.tolist(), trained, *counts, strict=True)
+            for label, t, n, r in zip(target.labels, trained, *counts, strict=True)
         ]
     return {
         "target": job.target,

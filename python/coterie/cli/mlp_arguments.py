@@ -39,10 +39,16 @@ def add_mlp(commands: Any) -> None:
         metavar="FILE",
         type=Path,
         help="write the rows with a column 'prediction', for classes also 'probability' (of the "
-        "predicted class), in the format of INPUT; may be INPUT itself. Another .npy file holds "
-        "the predictions alone",
+        "predicted class), in the format of INPUT; may be INPUT itself. A class is written as in "
+        "INPUT; where a CSV file has two spellings of one number, such as 1 and 1.0, that is one "
+        "class, and the first is written. Another .npy file holds the predictions alone, as "
+        "numbers if the classes are numbers",
     )
-    add_rows(parser, "their predictions are empty; in .npy and .npz -1, NaN or an empty text")
+    add_rows(
+        parser,
+        "their predictions are empty; in .npy and .npz -1 (true and false are 1 and 0 then), "
+        "beside numbers below 0 or with fractions NaN, or an empty text",
+    )
     add_common(parser)
     parser.set_defaults(run=_run)
 
@@ -59,8 +65,8 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
         "--task",
         choices=("auto", "classification", "regression"),
         default="auto",
-        help="auto: classes if the target is text, true and false, or at most 20 different whole "
-        "numbers, otherwise numbers (default: %(default)s)",
+        help="auto: classes if a cell of the target is text, or if it is true and false, or at "
+        "most 20 different whole numbers, otherwise numbers (default: %(default)s)",
     )
     add(
         "--hidden",

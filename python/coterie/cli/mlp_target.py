@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from coterie.cli.prepare import some
+from coterie.cli.prepare import short, some
+from coterie.io.arrays import load_arrays
+from coterie.io.cells import MISSING, TRUTH, ColumnBuilder
 from coterie.io.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -16,9 +20,10 @@ if TYPE_CHECKING:
 
     from coterie.io.table import Table
 
-__all__ = ["Target", "read_target", "without"]
+__all__ = ["Target", "read_target", "standard", "without"]
 
 MOST_CLASSES = 20  # different whole numbers that still look like classes
+EXACT = 2**53  # the integers up to here are float64 numbers
 
 
 class Target(NamedTuple):
@@ -29,17 +34,30 @@ class Target(NamedTuple):
     task : str
         'classification' or 'regression'.
     classes : ndarray or None
-        The classes, sorted: text, integers or floats.
+        The classes, sorted: text, truth values, integers or floats.
     values : ndarray
         A number of class, or a number, a row of the file; meaningless where it is not known.
     known : ndarray of bool
         Which rows have one.
+    spelt : ndarray or None
+        The classes as the first cell of each in a CSV file spells it; None if that is what
+        `classes` has, or if cells have no spelling.
+    notices : tuple of str
+        What is to be said of it.
     """
 
     task: str
     classes: NDArray[Any] | None
     values: NDArray[Any]
     known: NDArray[np.bool_]
+    spelt: NDArray[Any] | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> list[Any]:
+        """The classes as a report has them."""
+        labels = self.classes if self.spelt is None else self.spelt
+        return [] if labels is None else labels.tolist()
 
 
 def read_target(table: Table, name: str, task: str) -> Target:
@@ -51,7 +69,7 @@ def read_target(table: Table, name: str, task: str) -> Target:
             at = f", {table.where(column.row)}" if column.example else ""
             got = repr(column.example) if column.example else f"a column of type {column.why}"
             raise InputError(f"{table.path}{at}, column {name!r}: wanted a number, got {got}")
-        return _from_text(table, name, j)
+        return _from_text(table, j, task)
     values = np.asarray(column.values, dtype=np.float64)
     known = ~np.isnan(values)
     if np.isinf(values).any():
@@ -60,29 +78,137 @@ def read_target(table: Table, name: str, task: str) -> Target:
         raise InputError(f"{where}: wanted a finite number, got {values[row]}")
     if not known.any():
         raise InputError(f"{table.path}: the target {name!r} is missing in every row")
+    _check_integers(table, j, values)
     found = np.unique(values[known])
-    whole = bool((found == np.floor(found)).all() and np.abs(found).max() < 2**53)
+    whole = bool((found == np.floor(found)).all() and np.abs(found).max() < EXACT)
     if task == "auto":
         few = whole and len(found) <= MOST_CLASSES
         task = "classification" if few else "regression"
     if task == "regression":
         return Target(task, None, values, known)
-    # Integers below 0 would read as missing when they are written.
-    classes = found.astype(np.int64) if whole and found[0] >= 0 else found
     codes = np.searchsorted(found, np.where(known, values, found[0]))
-    return Target(task, classes, codes, known)
+    rows = np.flatnonzero(known)[np.unique(codes[known], return_index=True)[1]]
+    cells = _cells(table, j)
+    spelt = None if cells is None else np.array([cells[row] or "" for row in rows.tolist()])
+    classes: NDArray[Any] = found.astype(np.int64) if whole else found
+    if column.values.dtype == np.bool_ or _truth(spelt):
+        classes = found.astype(np.bool_)
+    return Target(task, classes, codes, known, spelt if table.kind in (".csv", ".tsv") else None)
 
 
-def _from_text(table: Table, name: str, j: int) -> Target:
-    if table.text is None:
-        raise InputError(f"{table.path}: the target {name!r} holds no numbers")
-    cells = table.text(j)
+def _cells(table: Table, j: int) -> list[str | None] | None:
+    """Return a column of numbers as it is written, None if the file has no text of it."""
+    if table.text is not None:
+        with suppress(InputError):  # a Parquet type that has no text
+            return table.text(j)
+    return None
+
+
+def _truth(spelt: NDArray[Any] | None) -> bool:
+    return spelt is not None and all(text.lower() in TRUTH for text in spelt.tolist())
+
+
+def _check_integers(table: Table, j: int, values: NDArray[np.float64]) -> None:
+    """Refuse integers that float64 would round, as the estimators do."""
+    raw = table.columns[j].values
+    rows = np.flatnonzero(np.abs(values) >= EXACT).tolist()
+    if raw is None or not rows:
+        return
+    # In a CSV file digits alone are an integer, 1e20 is a float.
+    cells = raw if raw.dtype.kind in "iu" else _cells(table, j) or []
+    for row in rows if len(cells) else ():
+        cell = str(cells[row])
+        if re.fullmatch(r"[+-]?\d+", cell, re.ASCII) and abs(int(cell)) > EXACT:
+            raise InputError(
+                f"{table.path}, {table.where(row)}, column {table.names[j]!r}: wanted integers "
+                f"within +-2**53, which float64 holds exactly, got {cell}"
+            )
+
+
+# ---- text
+
+
+def _from_text(table: Table, j: int, task: str) -> Target:
+    name = table.names[j]
+    cells = _texts(table, j)
     known = np.array([cell is not None for cell in cells])
     if not known.any():
         raise InputError(f"{table.path}: the target {name!r} is missing in every row")
     classes = np.unique(np.array([cell for cell in cells if cell is not None]))
     texts = np.array([classes[0] if cell is None else cell for cell in cells])
-    return Target("classification", classes, np.searchsorted(classes, texts), known)
+    target = Target("classification", classes, np.searchsorted(classes, texts), known)
+    return target._replace(notices=_nearly_numbers(table, j, target)) if task == "auto" else target
+
+
+def _texts(table: Table, j: int) -> list[str | None]:
+    if table.text is not None:
+        return table.text(j)
+    name = table.names[j]
+    array = load_arrays(table.path)[name] if table.kind == ".npz" else None
+    if array is None or array.ndim != 1 or array.dtype.kind != "U":
+        wanted = "numbers" if array is None else "numbers or text"
+        got = f"a column of type {table.columns[j].why}"
+        raise InputError(f"{table.path}, column {name!r}: wanted {wanted}, got {got}")
+    return [None if cell.strip().lower() in MISSING else cell for cell in array.tolist()]
+
+
+def _nearly_numbers(table: Table, j: int, target: Target) -> tuple[str, ...]:
+    """Notice text among cells that are numbers for the most part: it may be there by mistake."""
+    numeric = np.array([_is_number(label) for label in target.labels])[target.values]
+    total = np.count_nonzero(target.known)
+    strays = np.flatnonzero(target.known & ~numeric)
+    if not 0 < len(strays) < total / 2:
+        return ()
+    row = int(strays[0])
+    first = f"{short(target.labels[target.values[row]])} at {table.where(row)}"
+    others = "is not" if len(strays) == 1 else f"and {len(strays) - 1} more are not"
+    numbers = f"{total - len(strays)} of {total} cells of {short(table.names[j])} are numbers"
+    return (f"{numbers}, {first} {others}: taken as classes",)
+
+
+def _is_number(cell: str) -> bool:
+    builder = ColumnBuilder()
+    builder.add_text([cell])
+    return builder.kind == "number"
+
+
+# ---- numbers
+
+
+def standard(target: Target, train: NDArray[np.int64], path: str, name: str) -> tuple[float, float]:
+    """Return what to subtract from a target of numbers, and what to divide it by, to train on it.
+
+    They are those of the rows `train`.
+
+    Raises
+    ------
+    InputError
+        When the values are too large for it, or do not differ.
+    """
+    shift, divide = 0.0, 1.0
+    every = f"every row of {name!r}"
+    for rows, which in ((target.known, every), (train, f"{every} trained on")):
+        y = target.values[rows]
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift, divide = float(y.mean()), float(y.std())
+        if not np.isfinite([shift, divide]).all():
+            raise InputError(
+                f"{path}, column {name!r}: the values of the target are too large to be "
+                f"standardised, up to {np.abs(y).max():g}"
+            )
+        # The mean of equal values may miss them by a rounding, the square of little may be 0.
+        low, high = float(y.min()), float(y.max())
+        if low == high:
+            got = f"{low!r} in {which}"
+        elif divide == 0:
+            got = f"{low!r} to {high!r} in {which}, too near to each other to be standardised"
+        else:
+            continue
+        raise InputError(f"--target: wanted values that differ, got {got}")
+    return shift, divide
+
+
+# ---- the table
 
 
 def _place(table: Table, name: str) -> int:
