@@ -56,7 +56,8 @@ void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d
   const bool dot = lanes_at_the_end(op, tile), last = i1 == op.inputs && db != nullptr;
   const index from = i0 * op.outputs + j0, wide = turned_stride<T>(op.outputs);
   UpdateTask<T> here[2];
-  if (rules) here[0] = shifted(rules[0], from), here[1] = shifted(rules[1], j0);
+  if (rules) here[0] = shifted(rules[0], from);
+  if (rules && db) here[1] = shifted(rules[1], j0);
   const WeightsTask<T> t{x + i0 * tile.ld,
                          tile.ld,
                          i1 - i0,

@@ -200,7 +200,7 @@ void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
     const Op& op = s.op;
     const Penalised bounds[2] = {{op.weights, 0, op.l1, op.l2},
                                  {op.bias, 0, op.bias_l1, op.bias_l2}};
-    UpdateTask<T> rules[2];
+    UpdateTask<T> rules[2] = {};
     for (int b = 0; task && b < 2; ++b)
       if (bounds[b].offset >= 0) rules[b] = part_of(*task, bounds[b], penalty_factor_, 0, 0);
     weights_gradient(s, tile, tile.line(i > 0 ? plan_.steps[i - 1].out : 0), tile.line(s.gradient),
