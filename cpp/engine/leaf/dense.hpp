@@ -68,13 +68,19 @@ template <class T, int N, int V, bool Turned>
       acc[n][v] = p0 == 0 ? broadcast(start) : load(t.out + (j + n) * t.out_ld + r + v * width<T>);
   }
   const index step = Turned ? 1 : t.w_ld, next = Turned ? t.w_ld : 1;  // from p and j to the next
-  // Rows of W lie too far apart for the CPU to see them coming: those ahead, and the next columns.
+  // Rows of W lie too far apart for the CPU to see them coming: those ahead, and the next columns;
+  // of W turned the rows of the next block, a line of each at a time.
   constexpr index ahead = 16;
-  const bool fetch = !Turned && t.depth * t.w_ld * index(sizeof(T)) > kDenseNear;
+  const index rows = Turned ? t.columns : t.depth;
+  const bool fetch = rows * t.w_ld * index(sizeof(T)) > kDenseNear;
   const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
 #pragma GCC unroll 1
   for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
-    if (fetch) __builtin_prefetch(w + kLine<T> * next, 0, 2), __builtin_prefetch(w + ahead * step);
+    if (fetch && !Turned)
+      __builtin_prefetch(w + kLine<T> * next, 0, 2), __builtin_prefetch(w + ahead * step);
+    if (fetch && Turned && (p - p0) % kLine<T> == 0)
+#pragma GCC unroll 32
+      for (int n = 0; n < N; ++n) __builtin_prefetch(w + (N + n) * next, 0, 2);
     Vec<T> xv[V];
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) xv[v] = load(x + v * width<T>);
