@@ -82,6 +82,17 @@ CASES = [
     (
         900,
         [
+            dense(6, 300),
+            same("activation", 300, activation="gelu"),
+            dense(300, 300),
+            same("activation", 300, activation="step"),
+            same("activation", 300, activation="gelu_tanh"),
+            dense(300, 3),
+        ],
+    ),
+    (
+        900,
+        [
             dense(6, 300, "relu"),
             same("batch_norm", 300, momentum=0.9, epsilon=1e-3),
             same("dropout", 300, rate=0.2, stream=3),

@@ -75,6 +75,19 @@ def test_real_vectors(spread, precision, dtype, metric):
         assert_ranked(found, queries, items, n, metric)
 
 
+@PRECISIONS
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e30), (np.float64, 1e200)])
+def test_an_item_whose_square_overflows(dtype, size, precision):
+    """It is at the end of every list, and hides nothing."""
+    queries, items = real(30, 40, dtype, seed=1), real(700, 40, dtype, seed=2)
+    items[7, 3] = size
+    others = np.delete(np.arange(700), 7)
+    found = cosine_top_n(queries, items, 3, metric="euclidean", precision=precision)
+    wanted = cosine_top_n(queries, items[others], 3, metric="euclidean", precision="float")
+    np.testing.assert_array_equal(found.indices, others[wanted.indices])
+    np.testing.assert_array_equal(found.scores, wanted.scores)
+
+
 @EVERY_METRIC
 @DTYPES
 def test_paths_have_the_same_bits(dtype, metric):

@@ -77,6 +77,7 @@ Array<T> centers_like(const py::object& centers, index depth) {
   auto a = py::reinterpret_borrow<Array<T>>(centers);
   const View<T> v = view2d(a, "centers");
   if (v.rows < 1) refuse("centers", "at least one row", v.rows);
+  if (depth < 1) refuse("X", "at least one column", depth);
   check_size(v.cols, depth, "centers");
   if (v.rows > 1 && v.stride != v.cols) refuse("centers", "C-contiguous data", "strided rows");
   return a;
@@ -108,6 +109,7 @@ py::tuple fit(const py::object& X, const py::object& sample_weight, const Array<
               const py::object& callback) {
   return visit(X, [&](const auto& x) {
     using T = Value<std::decay_t<decltype(x)>>;
+    if (x.rows < 1) refuse("X", "at least one row", x.rows);
     const double* w = weights1d(sample_weight, x.rows);
     auto c = centers_like<T>(centers, x.cols);
     T* start = out2d(c, "centers", -1, x.cols);
@@ -159,6 +161,7 @@ double step(const py::object& X, const py::object& sample_weight, const py::obje
             Array<std::int32_t> labels, Array<double> sums, Array<double> weights, int n_threads) {
   return visit(X, [&](const auto& x) {
     using T = Value<std::decay_t<decltype(x)>>;
+    if (x.rows < 1) refuse("X", "at least one row", x.rows);
     const double* w = weights1d(sample_weight, x.rows);
     const auto c = centers_like<T>(centers, x.cols);
     std::int32_t* to = out1d(labels, "labels", x.rows);

@@ -40,10 +40,10 @@ bool assign_pass(const Rows& x, const Near& nearest, const SumsPlan& plan, std::
       const index count = std::min(block, end - i);
       const index bad = nearest.block(x.x, i, count, fresh, scratch[thread]);
       if (bad >= 0) refuse_values(x.x, bad);
+      threads::answer_interrupt();  // labels may be undecided then
       differs = differs || !std::equal(fresh, fresh + count, labels + i);
       std::copy(fresh, fresh + count, labels + i);
       after(shard, i, count);
-      threads::answer_interrupt();
     }
     if (differs) changed = true;
   });

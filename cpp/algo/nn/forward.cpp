@@ -196,7 +196,8 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
         dense_step(s, weights, tile, in, out, team);
         break;
       case Kind::activation:
-        if (s.z >= 0) std::copy_n(in, s.op.outputs * tile.ld, tile.line(s.z));
+        for (index j = 0; s.z >= 0 && j < s.op.outputs; ++j)
+          std::copy_n(in + j * tile.ld, tile.lanes, tile.line(s.z + j));
         activate(s, tile, in, out, team);
         break;
       case Kind::dropout:

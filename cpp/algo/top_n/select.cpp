@@ -78,7 +78,7 @@ Seen Selector<T>::see(index q) const {
   }
   const bool in_range = std::isfinite(seen.scale) && (!items_.biased() || seen.length < kFarQuery);
   seen.width = width_of(depth, seen.length, items_.biased());
-  if (!items_.usable() || !in_range) seen.scale = 0, seen.width = kInfinity;
+  if (!items_.usable() || !in_range) seen.scale = seen.length = 0, seen.width = kInfinity;
   return seen;
 }
 
