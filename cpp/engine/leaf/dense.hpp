@@ -57,8 +57,8 @@ COTERIE_INLINE void finish(const nn::DenseTask<T>& t, index j, index r, Vec<T> (
 }
 
 template <class T, int N, int V, bool Turned>
-[[gnu::noinline]] void dense_block(const nn::DenseTask<T>& t, index j, index r, index p0,
-                                   index p1) {
+[[gnu::noinline]] void dense_block(const nn::DenseTask<T>& t, const T* w, index j, index r,
+                                   index p0, index p1) {
   Vec<T> acc[N][V];
 #pragma GCC unroll 32
   for (int n = 0; n < N; ++n) {
@@ -73,7 +73,8 @@ template <class T, int N, int V, bool Turned>
   constexpr index ahead = 16;
   const index rows = Turned ? t.columns : t.depth;
   const bool fetch = rows * t.w_ld * index(sizeof(T)) > kDenseNear;
-  const T *x = t.x + p0 * t.x_ld + r, *w = t.w + p0 * step + j * next;
+  const T* x = t.x + p0 * t.x_ld + r;
+  w += j * next;
 #pragma GCC unroll 1
   for (index p = p0; p < p1; ++p, x += t.x_ld, w += step) {
     if (fetch && !Turned)
@@ -108,13 +109,13 @@ constexpr index block_size(index left, index most) {
 }
 
 template <class T, int N, int V, bool Turned>
-COTERIE_INLINE void dense_columns(const nn::DenseTask<T>& t, index j, index n, index r, index p0,
-                                  index p1) {
+COTERIE_INLINE void dense_columns(const nn::DenseTask<T>& t, const T* w, index j, index n, index r,
+                                  index p0, index p1) {
   if constexpr (N == 1) {
-    dense_block<T, 1, V, Turned>(t, j, r, p0, p1);
+    dense_block<T, 1, V, Turned>(t, w, j, r, p0, p1);
   } else {
-    if (n > smaller(N)) return dense_block<T, N, V, Turned>(t, j, r, p0, p1);
-    dense_columns<T, smaller(N), V, Turned>(t, j, n, r, p0, p1);
+    if (n > smaller(N)) return dense_block<T, N, V, Turned>(t, w, j, r, p0, p1);
+    dense_columns<T, smaller(N), V, Turned>(t, w, j, n, r, p0, p1);
   }
 }
 
@@ -125,31 +126,56 @@ constexpr int at_most(int n, int largest) {
 }
 
 template <class T, int V>
-COTERIE_INLINE void dense_lanes(const nn::DenseTask<T>& t, index r, index p0, index p1) {
+COTERIE_INLINE void dense_lanes(const nn::DenseTask<T>& t, const T* w, index r, index p0,
+                                index p1) {
   for (index j = 0; j < t.columns;) {
     index n = block_size(t.columns - j, most_columns<V>);
     n = at_most(int(n), most_columns<V>);
     if (t.turned)
-      dense_columns<T, most_columns<V>, V, true>(t, j, n, r, p0, p1);
+      dense_columns<T, most_columns<V>, V, true>(t, w, j, n, r, p0, p1);
     else
-      dense_columns<T, most_columns<V>, V, false>(t, j, n, r, p0, p1);
+      dense_columns<T, most_columns<V>, V, false>(t, w, j, n, r, p0, p1);
     j += n;
   }
 }
 
 template <class T, int V>
-COTERIE_INLINE void dense_rest(const nn::DenseTask<T>& t, index r, index p0, index p1) {
-  for (; r + V * width<T> <= t.lanes; r += V * width<T>) dense_lanes<T, V>(t, r, p0, p1);
-  if constexpr (V > 1) dense_rest<T, V / 2>(t, r, p0, p1);
+COTERIE_INLINE void dense_rest(const nn::DenseTask<T>& t, const T* w, index r, index p0, index p1) {
+  for (; r + V * width<T> <= t.lanes; r += V * width<T>) dense_lanes<T, V>(t, w, r, p0, p1);
+  if constexpr (V > 1) dense_rest<T, V / 2>(t, w, r, p0, p1);
+}
+
+// Rows of W that are a page apart crowd one set of the L1 cache: a copy of some columns does not.
+template <class T>
+[[gnu::noinline]] void dense_packed(const nn::DenseTask<T>& t, index p0, index p1) {
+  constexpr index most = 96;
+  alignas(64) T copy[kDenseDepth<T> * most];
+  for (index j = 0; j < t.columns; j += most) {
+    nn::DenseTask<T> some = t;
+    some.columns = t.columns - j < most ? t.columns - j : most;
+    some.w_ld = most;
+    if (t.bias) some.bias += j;
+    some.out += j * t.out_ld;
+    if (t.outputs) some.outputs += j * t.outputs_ld;
+    for (index p = p0; p < p1; ++p)
+      __builtin_memcpy(copy + (p - p0) * most, t.w + p * t.w_ld + j,
+                       std::size_t(some.columns) * sizeof(T));
+    dense_rest<T, NV>(some, copy, 0, p0, p1);
+  }
 }
 
 template <class T>
 void dense(const nn::DenseTask<T>& t) {
+  constexpr index page = 4096 / index(sizeof(T));
+  const bool packed = !t.turned && t.w_ld % page == 0 && t.lanes >= NV * width<T>;
   const index to = t.to < 0 ? t.depth : t.to;
   index p = t.from;
   do {
     const index end = to - p <= kDenseDepth<T> ? to : p + kDenseDepth<T>;
-    dense_rest<T, NV>(t, 0, p, end);
+    if (packed)
+      dense_packed(t, p, end);
+    else
+      dense_rest<T, NV>(t, t.w + p * (t.turned ? 1 : t.w_ld), 0, p, end);
     p = end;
   } while (p < to);
 }
