@@ -22,8 +22,9 @@ int worth(double operations, int n_threads);
 //
 // The exception of the lowest-numbered block that threw is rethrown here after all threads have left the
 // loop; blocks not yet started are then skipped. An interrupt is looked for between blocks, and while the
-// calling thread waits for the others, and thrown as Interrupted unless a block threw something else. In a child forked after the pool was used, the loop runs on the calling thread alone: the
-// pool's threads do not exist there and waiting for them would never end.
+// calling thread waits for the others, and thrown as Interrupted unless a block threw something else. In a
+// child forked after the pool was used, the loop runs on the calling thread alone: the pool's threads do not
+// exist there and waiting for them would never end.
 void parallel_blocks(std::int64_t blocks, int n_threads,
                      const std::function<void(std::int64_t, int)>& body);
 

@@ -151,7 +151,7 @@ struct LossTask {
   T* outputs;  // *_logits: lines of probabilities, or null
   std::int64_t outputs_ld;
   T* values;  // lanes: the loss of each row
-  // Squared losses: these columns alone; values hold what those before come to, not yet scaled.
+  // Squared losses: these columns alone, -1: all.
   std::int64_t begin = 0, end = -1;
 };
 

@@ -1,5 +1,5 @@
 // A tile goes backward through the steps: gradients of its rows, and of the parameters.
-#include "pass.hpp"
+#include "product.hpp"
 
 namespace coterie::nn {
 
@@ -30,15 +30,13 @@ UpdateTask<T> shifted(UpdateTask<T> task, index by) {
 }
 
 template <class T>
-void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, index j0, index j1,
-                   const Team& team) {
-  if (lanes_at_the_end(s.op, tile)) return;
-  const index w = kernels<T>().width, wide = turned_stride<T>(s.op.outputs);
-  team.pieces(tile.rows, 4 * w, kPassage * double(j1 - j0), [&](index r0, index r1) {
-    kernels<T>().turn({d + j0 * tile.ld + r0, tile.ld, nullptr, j1 - j0, r1 - r0,
-                       tile.turned_of(s) + r0 * wide + j0, wide,
-                       j1 == s.op.outputs ? wide - j0 : j1 - j0});
-  });
+void turn_gradient(const Step& s, const Tile<T>& tile, const T* d, index j0, index j1, index r0,
+                   index r1) {
+  const index rows = std::min(r1, tile.rows) - r0, wide = turned_stride<T>(s.op.outputs);
+  if (rows <= 0 || lanes_at_the_end(s.op, tile)) return;
+  kernels<T>().turn({d + j0 * tile.ld + r0, tile.ld, nullptr, j1 - j0, rows,
+                     tile.turned_of(s) + r0 * wide + j0, wide,
+                     j1 == s.op.outputs ? wide - j0 : j1 - j0});
 }
 
 template <class T>
@@ -80,130 +78,162 @@ void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d
   if (last) k.update(here[1]);
 }
 
+namespace {
+
+template <class T>
+void turn_all(const Step& s, const Tile<T>& tile, const T* d, const Team& team) {
+  team.pieces(s.op.outputs, kUnit, kPassage * double(tile.lanes),
+              [&](index j0, index j1) { turn_gradient(s, tile, d, j0, j1, 0, tile.lanes); });
+}
+
+}  // namespace
+
 template <class T>
 void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d, T* dw, T* db,
                       bool add, const Team& team) {
-  turn_gradient(s, tile, d, 0, s.op.outputs, team);
+  turn_all(s, tile, d, team);
   team.pieces(s.op.inputs, kInputs, double(s.op.outputs) * double(tile.rows),
               [&](index i0, index i1) {
                 weights_gradient<T>(s, tile, x, d, {i0, i1, 0, s.op.outputs}, dw, db, add, nullptr);
               });
 }
 
-template <class T>
-void derive(const Op& op, Tile<T>& tile, const T* from, T* g, const Team& team) {
-  if (op.activation == Activation::linear) return;
-  team.pieces(
-      tile.lanes, kernels<T>().width, kPassage * double(op.outputs), [&](index r0, index r1) {
-        kernels<T>().derive(
-            {op.activation, T(op.alpha), r1 - r0, op.outputs, from + r0, tile.ld, g + r0, tile.ld});
-      });
-}
-
 namespace {
 
-// The derivative of `below` may be formed where dL/d(its output) is: nothing comes between.
-bool derives_in_product(const Step& below) {
-  return (below.op.kind == Kind::dense || below.op.kind == Kind::activation) &&
-         below.op.activation != Activation::softmax && below.op.activity_l1 == 0 &&
-         below.op.activity_l2 == 0;
-}
-
-// dL/da of what is below dense step i; its derivative is formed at once where that may be.
+// Of lines [j0, j1) and lanes [r0, r1).
 template <class T>
-DenseTask<T> backward_task(const Plan& plan, const Weights<T>& weights, const Tile<T>& tile,
-                           index i) {
-  const Step &s = plan.steps[i], &below = plan.steps[i - 1];
-  const bool derived = derives_in_product(below);
-  return {tile.line(s.gradient),
-          tile.ld,
-          tile.lanes,
-          s.op.outputs,
-          s.op.inputs,
-          weights.theta + s.op.weights,
-          s.op.outputs,
-          true,
-          nullptr,
-          tile.line(below.gradient),
-          tile.ld,
-          derived ? below.op.activation : Activation::linear,
-          T(below.op.alpha),
-          derived ? tile.line(below.z >= 0 ? below.z : below.out) : nullptr,
-          tile.ld};
+void derive_block(const Op& op, const Tile<T>& tile, const T* from, T* g, index j0, index j1,
+                  index r0, index r1) {
+  const index at = j0 * tile.ld + r0;
+  kernels<T>().derive(
+      {op.activation, T(op.alpha), r1 - r0, j1 - j0, from + at, tile.ld, g + at, tile.ld});
 }
 
 }  // namespace
 
 template <class T>
-void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>& weights,
-                 Tile<T>& tile, const Team& team) {
-  // What is formed of so few columns is still in the L1 cache when its loss is taken; weights and
-  // lines of the more are still in the L2 cache on the way back.
-  constexpr index few = 48, more = 4 * few;
+void derive(const Op& op, const Tile<T>& tile, const T* from, T* g, const Team& team) {
+  if (op.activation == Activation::linear) return;
+  const index w = kernels<T>().width;
+  if (op.activation == Activation::softmax)
+    team.pieces(tile.lanes, w, kPassage * double(op.outputs), [&](index r0, index r1) {
+      derive_block(op, tile, from, g, 0, op.outputs, r0, r1);
+    });
+  else
+    team.pieces(op.outputs, 1, kPassage * double(tile.lanes), [&](index j0, index j1) {
+      derive_block(op, tile, from, g, j0, j1, 0, tile.lanes);
+    });
+}
+
+namespace {
+
+// The derivative of `below` may be formed where dL/d(its output) is: nothing comes between.
+bool derives_at_once(const Step& below) {
+  return (below.op.kind == Kind::dense || below.op.kind == Kind::activation) &&
+         below.op.activation != Activation::softmax && below.op.activity_l1 == 0 &&
+         below.op.activity_l2 == 0;
+}
+
+bool turns(const Step& s, bool keeps) {
+  return keeps && s.op.kind == Kind::dense && s.op.trainable;
+}
+
+// dL/da of what is below dense step i; where that may be, also dL/dz, and its rows.
+template <class T>
+void backward_product(const Plan& plan, const Weights<T>& weights, const Tile<T>& tile, index i,
+                      const Team& team) {
+  const Step &s = plan.steps[i], &below = plan.steps[i - 1];
+  const bool derived = derives_at_once(below), turned = derived && turns(below, tile.keeps);
+  const T* from = tile.line(below.z >= 0 ? below.z : below.out);
+  T* g = tile.line(below.gradient);
+  const DenseTask<T> t{tile.line(s.gradient),
+                       tile.ld,
+                       tile.lanes,
+                       s.op.outputs,
+                       s.op.inputs,
+                       weights.theta + s.op.weights,
+                       s.op.outputs,
+                       true,
+                       nullptr,
+                       g,
+                       tile.ld,
+                       derived ? below.op.activation : Activation::linear,
+                       T(below.op.alpha),
+                       derived ? from : nullptr,
+                       tile.ld};
+  const auto turn = [&](index j0, index j1, index r0, index r1) {
+    if (turned) turn_gradient(below, tile, g, j0, j1, r0, r1);
+  };
+  if (!halved_backward(s.op, tile.keeps)) return product(t, team, turn);
+  halves_product(t, tile, team, [&](index j0, index j1) {
+    if (derived && below.op.activation != Activation::linear)
+      derive_block(below.op, tile, from, g, j0, j1, 0, tile.lanes);
+    turn(j0, j1, 0, tile.lanes);
+  });
+}
+
+}  // namespace
+
+template <class T>
+void stream_step(const Plan& plan, const Objective& objective, const Weights<T>& weights,
+                 const Tile<T>& tile, const Team& team) {
   const index last = static_cast<index>(plan.steps.size()) - 1;
   const Step& s = plan.steps[last];
   const Op& op = s.op;
-  DenseTask<T> back = backward_task(plan, weights, tile, last);
-  for (index j0 = 0; j0 < op.outputs; j0 += few) {
-    const index j1 = std::min(op.outputs, j0 + few);
-    product<T>({tile.line(plan.steps[last - 1].out), tile.ld, tile.lanes, op.inputs, j1 - j0,
-                weights.theta + op.weights + j0, op.outputs, false,
-                op.bias >= 0 ? weights.theta + op.bias + j0 : nullptr, tile.line(s.out + j0),
-                tile.ld, Activation::linear, T(op.alpha), nullptr, 0},
-               team);
-    loss_columns(plan, objective, true, j0, j1, tile, team);
-    if (op.trainable) turn_gradient(s, tile, tile.line(s.gradient), j0, j1, team);
-    if (j1 < op.outputs && (j1 % more != 0 || op.outputs - j1 < 2 * few)) continue;
-    answer_interrupt(plan, tile.rows);
-    back.to = j1;
-    product(back, team);
-    back.from = j1;
-  }
+  product<T>({tile.line(plan.steps[last - 1].out), tile.ld, tile.lanes, op.inputs, op.outputs,
+              weights.theta + op.weights, op.outputs, false,
+              op.bias >= 0 ? weights.theta + op.bias : nullptr, tile.line(s.out), tile.ld,
+              Activation::linear, T(op.alpha), nullptr, 0},
+             team, [&](index j0, index j1, index r0, index r1) {
+               for (index j = j0; j < j1; j += kUnit)
+                 take_loss(plan, objective, true, j, std::min(j1, j + kUnit), r0, r1, tile,
+                           tile.cells + j / kUnit * tile.room);
+               if (op.trainable) turn_gradient(s, tile, tile.line(s.gradient), j0, j1, r0, r1);
+             });
 }
 
 template <class T>
 void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                    T* gradient, bool add, Tile<T>& tile, const Team& team) {
-  index i = static_cast<index>(plan.steps.size()) - 1;
-  bool derived = plan.streams && derives_in_product(plan.steps[i - 1]);
-  if (plan.streams) --i;
-  for (; i >= plan.lowest; --i) {
+  bool derived = plan.streams, turned = plan.streams;
+  for (index i = static_cast<index>(plan.steps.size()) - 1; i >= plan.lowest; --i) {
     const Step& s = plan.steps[i];
     answer_interrupt(plan, tile.rows);
     const T* in = tile.line(i > 0 ? plan.steps[i - 1].out : 0);
     T* g = tile.line(s.gradient);
-    activity_gradient(plan, s, batch.rows, tile, tile.line(s.out), g);
+    activity_gradient(plan, s, batch.rows, tile, tile.line(s.out), g, team);
     if (s.op.kind == Kind::dense || s.op.kind == Kind::activation) {
       if (!derived) derive(s.op, tile, tile.line(s.z >= 0 ? s.z : s.out), g, team);
       derived = false;
     }
     if (s.op.kind == Kind::dropout) random_step(s, batch, begin, tile, g, g, s.op.outputs, team);
     if (s.op.kind == Kind::batch_norm)
-      norm_backward(plan, s, weights, tile, in, g, tile.stats + 2 * i * plan.widest, gradient, add);
+      norm_backward(plan, s, weights, tile, in, g, tile.stats + 2 * i * plan.widest, gradient, add,
+                    team);
     if (s.op.kind != Kind::dense) continue;
-    if (s.op.trainable && tile.keeps)
-      turn_gradient(s, tile, g, 0, s.op.outputs, team);
-    else if (s.op.trainable)
+    if (turns(s, tile.keeps) && !turned)
+      turn_all(s, tile, g, team);
+    else if (s.op.trainable && !tile.keeps)
       weights_gradient(s, tile, in, g, gradient + s.op.weights,
                        s.op.bias >= 0 ? gradient + s.op.bias : nullptr, add, team);
     if (i == plan.lowest) break;
     answer_interrupt(plan, tile.rows);
-    derived = derives_in_product(plan.steps[i - 1]);
-    product(backward_task(plan, weights, tile, i), team);
+    derived = derives_at_once(plan.steps[i - 1]);
+    turned = derived && turns(plan.steps[i - 1], tile.keeps);
+    backward_product(plan, weights, tile, i, team);
   }
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                   \
   template UpdateTask<T> shifted(UpdateTask<T>, index);                                          \
-  template void turn_gradient(const Step&, const Tile<T>&, const T*, index, index, const Team&); \
-  template void stream_tile(const Plan&, const Objective&, const Weights<T>&, Tile<T>&,          \
+  template void stream_step(const Plan&, const Objective&, const Weights<T>&, const Tile<T>&,    \
                             const Team&);                                                        \
   template index output_grain(const Op&, const Tile<T>&);                                        \
   template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, Piece, T*, T*, \
                                  bool, const UpdateTask<T>*);                                    \
   template void weights_gradient(const Step&, const Tile<T>&, const T*, const T*, T*, T*, bool,  \
                                  const Team&);                                                   \
-  template void derive(const Op&, Tile<T>&, const T*, T*, const Team&);                          \
+  template void derive(const Op&, const Tile<T>&, const T*, T*, const Team&);                    \
   template void backward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, T*, bool,  \
                               Tile<T>&, const Team&);
 COTERIE_INSTANTIATE(float)

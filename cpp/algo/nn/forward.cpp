@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "../../base/random.hpp"
-#include "pass.hpp"
+#include "product.hpp"
 
 namespace coterie::nn {
 
@@ -25,16 +25,19 @@ OwnTile<T>::OwnTile(const Plan& plan, index chunk, bool keep) {
   lines = Buffer<T>(checked_product(plan.lines - plan.inputs, this->ld), T(0));
   this->memory = lines.data();
   if (plan.targets == 0 && !plan.training) return;
-  vectors = Buffer<T>(3 * n, T(1));
+  vectors = Buffer<T>(checked_product(3 + (plan.streams ? cells_of(plan) : 0), n), T(1));
   this->ones = vectors.data();
   this->scale = vectors.data() + n;
   this->values = vectors.data() + 2 * n;
+  this->cells = vectors.data() + 3 * n;
   random = Buffer<std::uint64_t>(n, 0);
   this->keys = random.data();
   if (!plan.training) return;
   const index columns = keep ? plan.turned : turned_stride<T>(plan.widest);
   gradients = Buffer<T>(checked_product(n, columns), T(0));
   this->turned = gradients.data();
+  if (keep) halves = Buffer<T>(checked_product(plan.halves, this->ld), T(0));
+  this->half = halves.data();
   moments = Buffer<T>(2 * static_cast<index>(plan.steps.size()) * plan.widest, T(0));
   this->stats = moments.data();
 }
@@ -45,7 +48,8 @@ Tile<T> Tile<T>::lanes_of(index begin, index end) const {
   part.first += begin;
   part.rows = std::clamp<index>(rows - begin, 0, end - begin);
   part.lanes = end - begin;
-  for (T** p : {&part.x, &part.y, &part.memory, &part.scale, &part.values}) *p += begin;
+  for (T** p : {&part.x, &part.y, &part.memory, &part.scale, &part.values, &part.cells})
+    *p += begin;
   part.ones += begin;
   part.keys += begin;
   return part;
@@ -57,42 +61,6 @@ void Sums::add(const Sums& other) {
   for (int k = 0; k < kMaxMetrics; ++k) metrics[k] += other.metrics[k];
 }
 
-// Columns in pieces where there are many, lanes where there are not.
-template <class T>
-void product(const DenseTask<T>& t, const Team& team) {
-  constexpr index grain =
-      12;  // columns: a multiple of most blocks of columns (engine/leaf/dense.hpp)
-  constexpr index least = 1 << 19;  // multiplications worth giving away
-  const index w = kernels<T>().width;
-  const auto columns = [&](index j0, index j1) {
-    DenseTask<T> piece = t;
-    piece.w += t.turned ? j0 * t.w_ld : j0;
-    if (t.bias) piece.bias += j0;
-    piece.out += j0 * t.out_ld;
-    if (t.outputs) piece.outputs += j0 * t.outputs_ld;
-    piece.columns = j1 - j0;
-    kernels<T>().dense(piece);
-  };
-  if (team.helping) {
-    const index depth = t.to < 0 ? t.depth : t.to - t.from;
-    const index size = round_up_to(std::max<index>(4 * grain, least / (depth * t.lanes)), grain);
-    if (t.columns <= size) return columns(0, t.columns);
-    team.helping->pieces(team.share, (t.columns + size - 1) / size,
-                         [&](index k) { columns(k * size, std::min(t.columns, (k + 1) * size)); });
-    return;
-  }
-  if (t.columns >= 8 * grain * team.n_threads || t.lanes < 4 * w * team.n_threads)
-    return team.pieces(t.columns, grain, double(t.depth) * double(t.lanes), columns);
-  team.pieces(t.lanes, 4 * w, double(t.depth) * double(t.columns), [&](index r0, index r1) {
-    DenseTask<T> piece = t;
-    piece.x += r0;
-    piece.out += r0;
-    if (t.outputs) piece.outputs += r0;
-    piece.lanes = r1 - r0;
-    kernels<T>().dense(piece);
-  });
-}
-
 namespace {
 
 // Row r of the tile in the data.
@@ -101,58 +69,101 @@ index row_of(const Batch<T>& batch, index r) {
   return batch.order ? batch.order[batch.first + r] : batch.first + r;
 }
 
-// Rows [r0, r1) of the tile to lines.
+// The tile's rows to lines: a share of the features for each thread, some rows at a time.
 template <class T>
-void gather(const View<T>& from, const Batch<T>& batch, index begin, const Tile<T>& tile, index r0,
-            index r1, T* to) {
-  const index at = batch.first + begin + r0,
-              rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
+void gather(const View<T>& from, const Batch<T>& batch, index begin, const Tile<T>& tile, T* to,
+            const Team& team) {
+  const index at = batch.first + begin, w = kernels<T>().width, n = team.size();
   const T* x = batch.order ? from.data : from.data + at * from.stride;
-  kernels<T>().turn({x, from.stride, batch.order ? batch.order + at : nullptr, rows, from.cols,
-                     to + r0, tile.ld, r1 - r0});
-  if (batch.not_finite && !kernels<T>().finite(to + r0, tile.ld, r1 - r0, from.cols))
-    *batch.not_finite = true;
-}
-
-template <class T>
-void activate(const Step& s, Tile<T>& tile, const T* z, T* out, const Team& team) {
-  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(s.op.outputs),
-              [&](index r0, index r1) {
-                kernels<T>().activate({s.op.activation, T(s.op.alpha), r1 - r0, s.op.outputs,
-                                       z + r0, tile.ld, out + r0, tile.ld});
+  const index shares = from.cols >= 4 * kUnit * n ? n : 1;
+  const auto piece = [&](index j0, index j1, index r0, index r1) {
+    const index rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
+    T* lines = to + j0 * tile.ld + r0;
+    kernels<T>().turn({x + j0 + (batch.order ? 0 : r0 * from.stride), from.stride,
+                       batch.order ? batch.order + at + r0 : nullptr, rows, j1 - j0, lines, tile.ld,
+                       r1 - r0});
+    if (batch.not_finite && !kernels<T>().finite(lines, tile.ld, r1 - r0, j1 - j0))
+      *batch.not_finite = true;
+  };
+  team.pieces(shares * tile.lanes, w, kPassage * double(from.cols) / double(shares),
+              [&](index a, index b) {
+                for (index k = a; k < b;) {
+                  const index s = k / tile.lanes, r = k % tile.lanes;
+                  const index end = std::min(tile.lanes, r + b - k);
+                  piece(cut_at(from.cols, s, shares), cut_at(from.cols, s + 1, shares), r, end);
+                  k += end - r;
+                }
               });
 }
 
+// Of columns [j0, j1) and lanes [r0, r1).
 template <class T>
-void dense_step(const Step& s, const Weights<T>& weights, Tile<T>& tile, const T* in, T* out,
+void activate(const Step& s, const Tile<T>& tile, const T* z, T* out, index j0, index j1, index r0,
+              index r1) {
+  const index at = j0 * tile.ld + r0;
+  kernels<T>().activate(
+      {s.op.activation, T(s.op.alpha), r1 - r0, j1 - j0, z + at, tile.ld, out + at, tile.ld});
+}
+
+template <class T>
+void softmax(const Step& s, const Tile<T>& tile, const T* z, T* out, const Team& team) {
+  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(s.op.outputs),
+              [&](index r0, index r1) { activate(s, tile, z, out, 0, s.op.outputs, r0, r1); });
+}
+
+template <class T>
+void activation_step(const Step& s, const Tile<T>& tile, const T* in, T* out, const Team& team) {
+  if (s.op.activation == Activation::softmax) return softmax(s, tile, in, out, team);
+  team.pieces(s.op.outputs, 1, kPassage * double(tile.lanes), [&](index j0, index j1) {
+    for (index j = j0; s.z >= 0 && j < j1; ++j)
+      std::copy_n(in + j * tile.ld, tile.lanes, tile.line(s.z + j));
+    activate(s, tile, in, out, j0, j1, 0, tile.lanes);
+  });
+}
+
+template <class T>
+void dense_step(const Step& s, const Weights<T>& weights, const Tile<T>& tile, const T* in, T* out,
                 const Team& team) {
   const Op& op = s.op;
-  const bool apart = s.z >= 0 || op.activation == Activation::softmax;
+  const bool whole = op.activation == Activation::softmax, apart = s.z >= 0 || whole;
   T* to = s.z >= 0 ? tile.line(s.z) : out;
-  product<T>({in, tile.ld, tile.lanes, op.inputs, op.outputs, weights.theta + op.weights,
-              op.outputs, false, op.bias >= 0 ? weights.theta + op.bias : nullptr, to, tile.ld,
-              apart ? Activation::linear : op.activation, T(op.alpha), nullptr, 0},
-             team);
-  if (apart) activate(s, tile, to, out, team);
+  const DenseTask<T> t{in,          tile.ld,    tile.lanes,
+                       op.inputs,   op.outputs, weights.theta + op.weights,
+                       op.outputs,  false,      op.bias >= 0 ? weights.theta + op.bias : nullptr,
+                       to,          tile.ld,    apart ? Activation::linear : op.activation,
+                       T(op.alpha), nullptr,    0};
+  const auto finish = [&](index j0, index j1, index r0, index r1) {
+    activate(s, tile, to, out, j0, j1, r0, r1);
+  };
+  if (halved_forward(op, tile.keeps))
+    halves_product(t, tile, team, [&](index j0, index j1) {
+      if (!whole && op.activation != Activation::linear) finish(j0, j1, 0, tile.lanes);
+    });
+  else if (s.z >= 0)
+    product(t, team, finish);
+  else
+    product(t, team);
+  if (whole) softmax(s, tile, to, out, team);
 }
 
 }  // namespace
 
 template <class T>
-void set_keys(const Step& s, const Batch<T>& batch, index begin, Tile<T>& tile) {
+void set_keys(const Step& s, const Batch<T>& batch, index begin, const Tile<T>& tile, index r0,
+              index r1) {
   constexpr std::uint64_t golden = 0x9e3779b97f4a7c15ULL;
   std::uint64_t key = mix(batch.seed + golden * (s.op.stream + 1));
   key = mix(key + golden * (static_cast<std::uint64_t>(batch.epoch) + 1));
-  for (index r = 0; r < tile.rows; ++r)
+  for (index r = r0; r < r1; ++r)
     tile.keys[r] = mix(key + golden * (static_cast<std::uint64_t>(row_of(batch, begin + r)) + 1));
 }
 
 template <class T>
 void random_step(const Step& s, const Batch<T>& batch, index begin, Tile<T>& tile, const T* in,
                  T* out, index columns, const Team& team) {
-  set_keys(s, batch, begin, tile);
   team.pieces(tile.lanes, kernels<T>().width, kPassage * double(columns), [&](index r0, index r1) {
     const index rows = std::max<index>(0, std::min(r1, tile.rows) - r0);
+    set_keys(s, batch, begin, tile, r0, r0 + rows);
     const NoiseTask<T> t{rows,    columns, tile.keys + r0, T(s.op.rate),
                          in + r0, tile.ld, out + r0,       tile.ld};
     if (s.op.kind == Kind::dropout)
@@ -170,16 +181,17 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
   const Data<T>& data = *batch.data;
   tile.rows = rows;
   tile.lanes = round_up_to(rows, kernels<T>().width);
-  const bool same = targets_are_inputs(data);
-  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(data.x.cols + data.y.cols),
-              [&](index r0, index r1) {
-                gather(data.x, batch, begin, tile, r0, r1, tile.x);
-                if (with_targets && !data.labels && !same)
-                  gather(data.y, batch, begin, tile, r0, r1, tile.y);
-              });
-  if (with_targets && same) tile.y = tile.x;
-  if (!with_targets || !data.labels) return;
-  for (index r = 0; r < rows; ++r) tile.y[r] = T(data.labels[row_of(batch, begin + r)]);
+  gather(data.x, batch, begin, tile, tile.x, team);
+  if (!with_targets) return;
+  if (targets_are_inputs(data)) {
+    tile.y = tile.x;
+  } else if (data.labels) {
+    team.pieces(rows, kUnit, kPassage, [&](index r0, index r1) {
+      for (index r = r0; r < r1; ++r) tile.y[r] = T(data.labels[row_of(batch, begin + r)]);
+    });
+  } else {
+    gather(data.y, batch, begin, tile, tile.y, team);
+  }
 }
 
 template <class T>
@@ -196,9 +208,7 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
         dense_step(s, weights, tile, in, out, team);
         break;
       case Kind::activation:
-        for (index j = 0; s.z >= 0 && j < s.op.outputs; ++j)
-          std::copy_n(in + j * tile.ld, tile.lanes, tile.line(s.z + j));
-        activate(s, tile, in, out, team);
+        activation_step(s, tile, in, out, team);
         break;
       case Kind::dropout:
       case Kind::noise:
@@ -207,9 +217,9 @@ void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& b
       case Kind::activity:
         break;
       case Kind::batch_norm:
-        norm_forward(
-            plan, s, weights, tile, in, out,
-            plan.training ? tile.stats + 2 * static_cast<index>(i) * plan.widest : nullptr);
+        norm_forward(plan, s, weights, tile, in, out,
+                     plan.training ? tile.stats + 2 * static_cast<index>(i) * plan.widest : nullptr,
+                     team);
         break;
     }
     in = out;
@@ -236,31 +246,31 @@ template <class T>
 void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
                  bool with_gradient, Tile<T>& tile, const Team& team) {
   const double factor = objective.scale / batch.divisor;
-  if (batch.data->weights)
-    for (index r = 0; r < tile.rows; ++r) tile.scale[r] = T(weight_of(batch, begin + r) * factor);
-  else
-    std::fill_n(tile.scale, tile.rows, T(factor));
-  std::fill(tile.scale + tile.rows, tile.scale + tile.lanes, T(0));
-  if (!plan.streams) loss_columns(plan, objective, with_gradient, 0, -1, tile, team);
+  team.pieces(tile.lanes, kernels<T>().width, kPassage * double(plan.outputs),
+              [&](index r0, index r1) {
+                const index end = std::clamp(tile.rows, r0, r1);
+                std::fill(tile.scale + r0, tile.scale + end, T(factor));
+                for (index r = r0; batch.data->weights && r < end; ++r)
+                  tile.scale[r] = T(weight_of(batch, begin + r) * factor);
+                std::fill(tile.scale + end, tile.scale + r1, T(0));
+                if (!plan.streams)
+                  take_loss(plan, objective, with_gradient, 0, -1, r0, r1, tile, tile.values);
+              });
 }
 
 template <class T>
-void loss_columns(const Plan& plan, const Objective& objective, bool with_gradient, index j0,
-                  index j1, Tile<T>& tile, const Team& team) {
+void take_loss(const Plan& plan, const Objective& objective, bool with_gradient, index j0, index j1,
+               index r0, index r1, const Tile<T>& tile, T* values) {
   const T* p = tile.line(plan.steps.back().out);
-  const T* y = tile.y;
   T* g = with_gradient ? tile.line(plan.steps.back().gradient) : nullptr;
   T* outputs = probabilities(plan, objective, tile);
   const double smooth = objective.label_smoothing;
   const index classes =
       plan.loss == Loss::binary || plan.loss == Loss::binary_logits ? 2 : plan.outputs;
-  team.pieces(
-      tile.lanes, kernels<T>().width, kPassage * double(plan.outputs), [&](index r0, index r1) {
-        kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth),
-                           T(smooth / double(classes)), r1 - r0, plan.outputs, p + r0, tile.ld,
-                           y + r0, tile.ld, tile.scale + r0, g ? g + r0 : nullptr, tile.ld,
-                           outputs ? outputs + r0 : nullptr, tile.ld, tile.values + r0, j0, j1});
-      });
+  kernels<T>().loss({plan.loss, T(objective.delta), T(1 - smooth), T(smooth / double(classes)),
+                     r1 - r0, plan.outputs, p + r0, tile.ld, tile.y + r0, tile.ld, tile.scale + r0,
+                     g ? g + r0 : nullptr, tile.ld, outputs ? outputs + r0 : nullptr, tile.ld,
+                     values + r0, j0, j1});
 }
 
 template <class T>
@@ -269,6 +279,11 @@ Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& bat
   const T* outputs = probabilities(plan, objective, tile);
   if (outputs == nullptr) outputs = tile.line(plan.steps.back().out);
   Sums sums;
+  if (plan.streams) {
+    std::fill_n(tile.values, tile.lanes, T(0));
+    for (index c = 0; c < cells_of(plan); ++c)
+      for (index r = 0; r < tile.lanes; ++r) tile.values[r] += tile.cells[c * tile.room + r];
+  }
   for (index r = 0; r < tile.rows; ++r)
     sums.loss += weight_of(batch, begin + r) * double(tile.values[r]);
   for (std::size_t k = 0; k < objective.metrics.size(); ++k) {
@@ -285,14 +300,13 @@ Sums loss_sums(const Plan& plan, const Objective& objective, const Batch<T>& bat
   template struct Tile<T>;                                                                         \
   template struct OwnTile<T>;                                                                      \
   template index line_stride<T>(index);                                                            \
-  template void product(const DenseTask<T>&, const Team&);                                         \
   template void random_step(const Step&, const Batch<T>&, index, Tile<T>&, const T*, T*, index,    \
                             const Team&);                                                          \
   template void load_tile(const Batch<T>&, index, index, bool, Tile<T>&, const Team&);             \
   template void forward_tile(const Plan&, const Weights<T>&, const Batch<T>&, index, Tile<T>&,     \
                              const Team&);                                                         \
-  template void loss_columns(const Plan&, const Objective&, bool, index, index, Tile<T>&,          \
-                             const Team&);                                                         \
+  template void take_loss(const Plan&, const Objective&, bool, index, index, index, index,         \
+                          const Tile<T>&, T*);                                                     \
   template void loss_values(const Plan&, const Objective&, const Batch<T>&, index, bool, Tile<T>&, \
                             const Team&);                                                          \
   template Sums loss_sums(const Plan&, const Objective&, const Batch<T>&, index, Tile<T>&);

@@ -1,5 +1,5 @@
 // One dense layer on its own: rows go through tiles, threads share each tile's products.
-#include "pass.hpp"
+#include "product.hpp"
 
 namespace coterie::nn {
 namespace {
@@ -24,10 +24,10 @@ struct Layer {
 };
 
 template <class T>
-Team team_for(index rows, index inputs, index outputs, double times, int n_threads) {
+threads::Crew crew_for(index rows, index inputs, index outputs, double times, int n_threads) {
   const double work =
       times * double(rows) * double(inputs) * double(outputs) / double(kernels<T>().width);
-  return {threads::worth(work, n_threads)};
+  return threads::Crew(threads::worth(work, n_threads));
 }
 
 // Rows from on to lines, and lines to rows.
@@ -48,13 +48,17 @@ void to_rows(const T* lines, index columns, index first, const Tile<T>& tile, T*
   });
 }
 
+// f(first row, tile, team) for all tiles, on every thread.
 template <class T, class F>
-void over_tiles(index rows, Tile<T>& tile, index chunk, const F& f) {
-  for (index first = 0; first < rows; first += chunk) {
-    tile.rows = std::min(chunk, rows - first);
-    tile.lanes = round_up_to(tile.rows, kernels<T>().width);
-    f(first);
-  }
+void over_tiles(index rows, const Tile<T>& whole, index chunk, threads::Crew& crew, const F& f) {
+  crew.together([&](threads::Crew::Member& member) {
+    Tile<T> tile = whole;
+    for (index first = 0; first < rows; first += chunk) {
+      tile.rows = std::min(chunk, rows - first);
+      tile.lanes = round_up_to(tile.rows, kernels<T>().width);
+      f(first, tile, Team{member.size() > 1 ? &member : nullptr});
+    }
+  });
 }
 
 }  // namespace
@@ -64,10 +68,10 @@ void dense_forward(const View<T>& x, const View<T>& w, const T* b, Activation ac
                    double alpha, T* z, T* a, int n_threads) {
   const index inputs = w.rows, outputs = w.cols;
   const Layer<T> layer(inputs, outputs, x.rows, activation, alpha);
-  const Team team = team_for<T>(x.rows, inputs, outputs, 1, n_threads);
-  OwnTile<T> tile = layer.tile(1);
-  T *in = tile.line(0), *out = tile.line(inputs);
-  over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
+  const OwnTile<T> own = layer.tile(1);
+  T *in = own.line(0), *out = own.line(inputs);
+  threads::Crew crew = crew_for<T>(x.rows, inputs, outputs, 1, n_threads);
+  over_tiles<T>(x.rows, own, layer.chunk, crew, [&](index first, Tile<T>& tile, const Team& team) {
     to_lines(x, first, tile, in, team);
     product<T>({in, tile.ld, tile.lanes, inputs, outputs, w.data, w.stride, false, b, out, tile.ld,
                 Activation::linear, T(alpha), nullptr, 0},
@@ -88,12 +92,12 @@ void dense_backward(const View<T>& da, const View<T>& x, const View<T>& w, const
                     int n_threads) {
   const index inputs = w.rows, outputs = w.cols;
   Layer<T> layer(inputs, outputs, x.rows, activation, alpha);
-  const Team team = team_for<T>(x.rows, inputs, outputs, dx ? 2 : 1, n_threads);
-  OwnTile<T> tile = layer.tile(2);
-  T *in = tile.line(0), *from = tile.line(inputs), *d = tile.line(inputs + outputs);
+  const OwnTile<T> own = layer.tile(2);
+  T *in = own.line(0), *from = own.line(inputs), *d = own.line(inputs + outputs);
+  threads::Crew crew = crew_for<T>(x.rows, inputs, outputs, dx ? 2 : 1, n_threads);
   std::fill_n(dw, inputs * outputs, T(0));
   if (db) std::fill_n(db, outputs, T(0));
-  over_tiles<T>(x.rows, tile, layer.chunk, [&](index first) {
+  over_tiles<T>(x.rows, own, layer.chunk, crew, [&](index first, Tile<T>& tile, const Team& team) {
     to_lines(x, first, tile, in, team);
     to_lines(da, first, tile, d, team);
     to_lines(needs_inputs(activation) ? z : a, first, tile, from, team);

@@ -131,9 +131,10 @@ double gradient(const Net& net, const Objective& objective, const T* theta, cons
                 const Data<T>& data, const Settings& settings, T* out);
 
 // On a loss that is not finite, or in the first epoch data that are not, the step is not taken, and
-// a last step whose parameters are not finite does not count: theta, state and slots go back to the end of the epoch of lowest validation loss; without
-// validation to the start of the epoch of lowest loss, which was measured on the way from there;
-// before any whole epoch to where the fit started. On Interrupted: those of the last whole epoch.
+// a last step whose parameters are not finite does not count: theta, state and slots go back to the
+// end of the epoch of lowest validation loss; without validation to the start of the epoch of
+// lowest loss, which was measured on the way from there; before any whole epoch to where the fit
+// started. On Interrupted: those of the last whole epoch.
 template <class T>
 Outcome fit(const Fit<T>& fit);
 

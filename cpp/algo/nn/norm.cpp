@@ -19,6 +19,14 @@ LineTask<T> line_of(const Tile<T>& tile, const T* x, T* out) {
   return {tile.rows, tile.lanes, x, out, T(0), T(0), T(0), T(0)};
 }
 
+// f(j) for every line of a step.
+template <class F>
+void by_lines(index lines, index lanes, const Team& team, const F& f) {
+  team.pieces(lines, 1, kPassage * double(lanes), [&](index j0, index j1) {
+    for (index j = j0; j < j1; ++j) f(j);
+  });
+}
+
 constexpr double kLeast = 1e-7;  // of rhohat and 1 - rhohat
 
 double sparse_mean(double sum, index rows) {
@@ -35,14 +43,13 @@ double divergence(double rho, double mean) {
 
 template <class T>
 void norm_forward(const Plan& plan, const Step& step, const Weights<T>& weights, Tile<T>& tile,
-                  const T* x, T* out, T* stats) {
+                  const T* x, T* out, T* stats, const Team& team) {
   const Op& op = step.op;
   const bool batch = plan.training && op.trainable;
-  for (index j = 0; j < op.outputs; ++j, x += tile.ld, out += tile.ld) {
-    answer_interrupt(plan, tile.rows);
+  const auto line = [&](index j) {
     T &mean = weights.state[op.mean + j], &variance = weights.state[op.variance + j];
     double found[2] = {double(mean), double(variance)};
-    LineTask<T> t = line_of(tile, x, out);
+    LineTask<T> t = line_of(tile, x + j * tile.ld, out + j * tile.ld);
     if (batch) {
       kernels<T>().moments(t, found);
       mean = T(op.momentum * double(mean) + (1 - op.momentum) * found[0]);
@@ -54,18 +61,18 @@ void norm_forward(const Plan& plan, const Step& step, const Weights<T>& weights,
     t.factor = T(inverse) * (op.gamma >= 0 ? weights.theta[op.gamma + j] : T(1));
     t.shift = op.beta >= 0 ? weights.theta[op.beta + j] : T(0);
     kernels<T>().normalize(t);
-  }
+  };
+  by_lines(op.outputs, tile.lanes, team, line);
 }
 
 template <class T>
 void norm_backward(const Plan& plan, const Step& step, const Weights<T>& weights, Tile<T>& tile,
-                   const T* x, T* g, const T* stats, T* gradient, bool add) {
+                   const T* x, T* g, const T* stats, T* gradient, bool add, const Team& team) {
   const Op& op = step.op;
   const bool batch = plan.training && op.trainable;
-  for (index j = 0; j < op.outputs; ++j, x += tile.ld, g += tile.ld) {
-    answer_interrupt(plan, tile.rows);
+  const auto line = [&](index j) {
     const T s = stats[2 * j + 1];
-    LineTask<T> t = line_of(tile, x, g);
+    LineTask<T> t = line_of(tile, x + j * tile.ld, g + j * tile.ld);
     t.center = stats[2 * j];
     t.factor = s * (op.gamma >= 0 ? weights.theta[op.gamma + j] : T(1));
     if (batch) {
@@ -81,7 +88,8 @@ void norm_backward(const Plan& plan, const Step& step, const Weights<T>& weights
       t.slope = T(along / n) * s;
     }
     kernels<T>().norm_gradient(t);
-  }
+  };
+  by_lines(op.outputs, tile.lanes, team, line);
 }
 
 template <class T>
@@ -120,12 +128,12 @@ double sparse_penalty(const Plan& plan, const double* sums, index rows) {
 
 template <class T>
 void activity_gradient(const Plan&, const Step& step, index batch_rows, Tile<T>& tile, const T* a,
-                       T* g) {
+                       T* g, const Team& team) {
   const Op& op = step.op;
   if (op.activity_l1 == 0 && op.activity_l2 == 0 && op.kl_weight == 0) return;
   const double n = double(batch_rows), rho = op.kl_target;
-  for (index j = 0; j < op.outputs; ++j, a += tile.ld, g += tile.ld) {
-    LineTask<T> t = line_of(tile, a, g);
+  by_lines(op.outputs, tile.lanes, team, [&](index j) {
+    LineTask<T> t = line_of(tile, a + j * tile.ld, g + j * tile.ld);
     t.slope = T(op.activity_l1 / n), t.factor = T(2 * op.activity_l2 / n);
     if (op.kl_weight != 0) {
       double sums[3];
@@ -134,17 +142,18 @@ void activity_gradient(const Plan&, const Step& step, index batch_rows, Tile<T>&
       if (raw == mean) t.shift = T(op.kl_weight / n * ((1 - rho) / (1 - mean) - rho / mean));
     }
     kernels<T>().penalize(t);
-  }
+  });
 }
 
 #define COTERIE_INSTANTIATE(T)                                                                     \
   template void norm_forward(const Plan&, const Step&, const Weights<T>&, Tile<T>&, const T*, T*,  \
-                             T*);                                                                  \
+                             T*, const Team&);                                                     \
   template void norm_backward(const Plan&, const Step&, const Weights<T>&, Tile<T>&, const T*, T*, \
-                              const T*, T*, bool);                                                 \
+                              const T*, T*, bool, const Team&);                                    \
   template void sparse_sums(const Plan&, Tile<T>&, double*);                                       \
   template double activity_penalty(const Step&, index, const Tile<T>&, const T*);                  \
-  template void activity_gradient(const Plan&, const Step&, index, Tile<T>&, const T*, T*);
+  template void activity_gradient(const Plan&, const Step&, index, Tile<T>&, const T*, T*,         \
+                                  const Team&);
 COTERIE_INSTANTIATE(float)
 COTERIE_INSTANTIATE(double)
 

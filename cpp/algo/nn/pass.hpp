@@ -32,15 +32,17 @@ struct Tile {
   T *x, *y;             // lines of inputs and targets: own, or kept by whoever set them
   T* memory;            // lines of what comes after the inputs
   T *scale, *values;    // lanes: of the rows' gradients, the rows' losses
+  T* cells;             // of a plan that streams: the rows' losses of kUnit columns at a time
   const T* ones;        // lanes
   T *turned, *stats;    // gradients as rows; batch norm's means and inverse deviations
+  T* half;              // lines: halves of sums over many outputs, on the way back
   std::uint64_t* keys;  // of the rows' random numbers
 };
 // The same with its memory.
 template <class T>
 struct OwnTile : Tile<T> {
   OwnTile(const Plan& plan, index chunk, bool keeps = false);
-  Buffer<T> lines, own, vectors, gradients, moments;
+  Buffer<T> lines, own, vectors, gradients, moments, halves;
   Buffer<std::uint64_t> random;
 };
 
@@ -82,17 +84,17 @@ void load_tile(const Batch<T>& batch, index begin, index rows, bool with_targets
 template <class T>
 void forward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& batch, index begin,
                   Tile<T>& tile, const Team& team);
-// Of these columns of the output.
+// Of columns [j0, j1) of the output, -1: all, and lanes [r0, r1).
 template <class T>
-void loss_columns(const Plan& plan, const Objective& objective, bool with_gradient, index j0,
-                  index j1, Tile<T>& tile, const Team& team);
-// Of a plan that streams: the last step forward, the loss, and the step's way back, some columns at
-// a time, so that weights and gradients are still in the cache when they are wanted again. The sums
-// are what they would be one after the other. Between loss_values and loss_sums.
+void take_loss(const Plan& plan, const Objective& objective, bool with_gradient, index j0, index j1,
+               index r0, index r1, const Tile<T>& tile, T* values);
+// Of a plan that streams: the last step forward and the loss, some columns at a time, so that they
+// are still in the cache when their loss is taken. Between loss_values and loss_sums.
 template <class T>
-void stream_tile(const Plan& plan, const Objective& objective, const Weights<T>& weights,
-                 Tile<T>& tile, const Team& team);
-// Of every row. with_gradient: dL/d(output) into the tile's first gradient.
+void stream_step(const Plan& plan, const Objective& objective, const Weights<T>& weights,
+                 const Tile<T>& tile, const Team& team);
+// Of every row, but for a plan that streams. with_gradient: dL/d(output) into the tile's first
+// gradient.
 template <class T>
 void loss_values(const Plan& plan, const Objective& objective, const Batch<T>& batch, index begin,
                  bool with_gradient, Tile<T>& tile, const Team& team);
@@ -113,12 +115,6 @@ struct Piece {
   index i0, i1, j0, j1;  // inputs and outputs of a dense step
 };
 
-template <class T>
-void product(const DenseTask<T>& task, const Team& team);
-// Columns [j0, j1) of D to rows, where weights_gradient wants it so.
-template <class T>
-void turn_gradient(const Step& step, const Tile<T>& tile, const T* d, index j0, index j1,
-                   const Team& team);
 // A piece of dW = X^T D, with the last inputs db unless it is null; add: to what they hold.
 // rules: null, or the updates of W and b, which are then made at once.
 template <class T>
@@ -135,7 +131,7 @@ template <class T>
 UpdateTask<T> shifted(UpdateTask<T> task, index by);
 // g, lines of dL/da, to dL/dz; from: outputs or inputs of the activation.
 template <class T>
-void derive(const Op& op, Tile<T>& tile, const T* from, T* g, const Team& team);
+void derive(const Op& op, const Tile<T>& tile, const T* from, T* g, const Team& team);
 // Dropout or noise; lanes beyond the rows become 0, so that they never count.
 template <class T>
 void random_step(const Step& step, const Batch<T>& batch, index begin, Tile<T>& tile, const T* in,
@@ -144,13 +140,13 @@ void random_step(const Step& step, const Batch<T>& batch, index begin, Tile<T>& 
 // algo/nn/norm.cpp
 template <class T>
 void norm_forward(const Plan& plan, const Step& step, const Weights<T>& weights, Tile<T>& tile,
-                  const T* x, T* out, T* stats);
+                  const T* x, T* out, T* stats, const Team& team);
 template <class T>
 void norm_backward(const Plan& plan, const Step& step, const Weights<T>& weights, Tile<T>& tile,
-                   const T* x, T* g, const T* stats, T* gradient, bool add);
+                   const T* x, T* g, const T* stats, T* gradient, bool add, const Team& team);
 template <class T>
 void activity_gradient(const Plan& plan, const Step& step, index batch_rows, Tile<T>& tile,
-                       const T* a, T* g);
+                       const T* a, T* g, const Team& team);
 template <class T>
 double activity_penalty(const Step& step, index batch_rows, const Tile<T>& tile, const T* a);
 // Of plan.sparse: sums of a tile's activities, line by line, and the penalty from those of all

@@ -141,7 +141,8 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
                     last.op.activity_l2 == 0;
   if (train) place_gradients(over);
   const bool squared = loss == Loss::mse || loss == Loss::half_squared;
-  streams = train && over && squared && lowest + 1 < static_cast<index>(steps.size());
+  streams = train && over && squared && lowest + 1 < static_cast<index>(steps.size()) &&
+            !halved_forward(last.op, true);
 }
 
 void Plan::place_gradients(bool over) {
@@ -153,6 +154,8 @@ void Plan::place_gradients(bool over) {
     s.gradient = i > least && !dense ? steps[i - 1].gradient : lines;
     if (over && &s == &steps.back()) s.gradient = s.out;
     if (s.gradient == lines) lines += s.op.outputs;
+    if (dense && halved_forward(s.op, true)) halves = std::max(halves, s.op.outputs);
+    if (dense && halved_backward(s.op, true)) halves = std::max(halves, s.op.inputs);
     if (!dense || !s.op.trainable) continue;
     s.turned = turned;
     turned += round_up_to(s.op.outputs, most_lanes) + most_lanes;

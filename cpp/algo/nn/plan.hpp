@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "../../base/buffer.hpp"
-#include "../../base/helping.hpp"
-#include "../../base/threads.hpp"
+#include "../../base/crew.hpp"
 #include "../../engine/isa.hpp"
 #include "nn.hpp"
 
@@ -28,25 +27,41 @@ inline bool needs_inputs(Activation a) {
   return a == Activation::step || a == Activation::gelu || a == Activation::gelu_tanh;
 }
 
+constexpr index kUnit = 16;  // columns: a line of the cache, and a multiple of every width
+
 // Multiply-adds in the time of one value on its way through an elementwise step, or somewhat more.
 constexpr double kPassage = 100;
 
-// Threads within one tile: f(begin, end) over pieces of [0, count), cut at multiples of `grain` and
-// of about the same size. An item takes `each` multiply-adds, a piece some hundredths of a second
-// at most: interrupts come between pieces.
+// The threads that share a tile, or one alone. What lies between calls is done by all of them.
 struct Team {
-  int n_threads = 1;
-  threads::Helping* helping = nullptr;  // where this is one of the shares of a tile
-  int share = 0;
+  threads::Crew::Member* member = nullptr;  // null: one thread
+  index size() const { return member ? member->size() : 1; }
+
+  // f(k) for 0 <= k < count, those from b count / size() on by thread b if it can. Interrupts come
+  // between them.
   template <class F>
-  void pieces(index count, index grain, double each, const F& f) const {
-    constexpr double most = 1e9;
-    const double wanted = double(count) * each / most;
-    if (count <= grain || (n_threads <= 1 && wanted < 2)) return f(index(0), count);
+  void each(index count, const F& f) const {
+    const index n = size();
+    if (!member)
+      for (index k = 0; k < count; ++k) f(k), threads::answer_interrupt();
+    else
+      member->stage([&](index b) { return (b + 1) * count / n - b * count / n; },
+                    [&](index b, index k) { f(b * count / n + k), threads::answer_interrupt(); });
+  }
+
+  // f(begin, end) over pieces of [0, count), cut at multiples of `grain`. An item takes `each`
+  // multiply-adds; pieces are worth giving away, and take some hundredths of a second at most.
+  template <class F>
+  void pieces(index count, index grain, double work, const F& f) const {
+    constexpr double least = 1 << 18, most = 1e9;
+    const double total = double(count) * work;
+    if (!member && total < 2 * most) return f(index(0), count);
+    const double wanted = total / (member ? least : most);
     const index grains = (count + grain - 1) / grain;
-    const index blocks = std::min(grains, std::max<index>(2 * n_threads, index(wanted)));
-    threads::parallel_blocks(blocks, n_threads, [&](index b, int) {
-      f(b * grains / blocks * grain, std::min(count, (b + 1) * grains / blocks * grain));
+    index n = std::max<index>(1, wanted < double(grains) ? index(wanted) : grains);
+    if (n > size()) n = n / size() * size();
+    each(n, [&](index k) {
+      f(k * grains / n * grain, std::min(count, (k + 1) * grains / n * grain));
     });
   }
 };
@@ -92,6 +107,7 @@ struct Plan {
   index widest = 0;                // lines of a step
   index turned = 0;                // columns of all steps' gradients kept as rows
   index params = 0;
+  index halves = 0;  // lines of sums' second halves
   double flops = 0;  // of a row, forward and backward
 
   index at_p;  // lines of probabilities
@@ -99,6 +115,25 @@ struct Plan {
  private:
   void place_gradients(bool over);  // over: the outputs
 };
+
+// Columns of the output whose losses are summed apart from others.
+inline index cells_of(const Plan& plan) { return (plan.outputs + kUnit - 1) / kUnit; }
+
+// Where a tile keeps its gradients, long sums are cut in two: each half then belongs to the threads
+// that formed what it sums, and weights stay in the caches of a core.
+inline bool halved(index depth) { return depth >= 16 * kUnit; }
+// Where share b of n begins.
+inline index cut_at(index count, index b, index n) {
+  return std::min(count, (count + kUnit - 1) / kUnit * b / n * kUnit);
+}
+// A layer that narrows is shared by its inputs, others by their outputs.
+inline bool by_inputs(const Op& op) { return op.inputs >= 2 * op.outputs; }
+inline bool halved_forward(const Op& op, bool keeps) {
+  return keeps && by_inputs(op) && halved(op.inputs);
+}
+inline bool halved_backward(const Op& op, bool keeps) {
+  return keeps && !by_inputs(op) && halved(op.outputs);
+}
 
 // Neighbours with the same penalties as one.
 std::vector<Penalised> merged(const std::vector<Penalised>& segments);

@@ -65,8 +65,7 @@ Stepper<T>::Stepper(const Net& net, const Objective& objective, T* theta, T* sta
       stride_(round_up_to(net.n_theta, 16)),
       n_threads_(threads_for(plan_, batch_rows, kernels<T>().width, false, n_threads)),
       most_(cut_of<T>(plan_, batch_rows)),
-      team_{most_.layers ? n_threads_ : 1},
-      helping_(n_threads_),
+      crew_(most_.layers ? n_threads_ : 1),
       weights_{theta, state} {
   plan_.streams = plan_.streams && most_.layers;
   const Room room = room_of<T>(plan_, batch_rows);
@@ -126,25 +125,24 @@ void Stepper<T>::run_shards(const Batch<T>& batch, const Cut& cut) {
                              [&](index s, int thread) { shard(s, *tiles_[thread]); });
 }
 
-// Rows that do not need others go through all steps on one thread; without them all, gradients of
-// weights wait. Sums are those of `unit` rows, however many threads there are.
+// A tile through all steps but for gradients of weights, which wait for all of its rows. Sums are
+// those of `unit` rows, however many threads there are.
 template <class T>
-void Stepper<T>::pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<T>& part,
-                            const Team& team) {
-  const index unit = plan_.apart ? kernels<T>().width : part.lanes;
-  Sums* sums = sums_.data() + n_sums_ + part.first / unit;
-  begin += part.first;
-  if (load) load_tile(batch, begin, part.rows, true, part, team);
-  forward_tile(plan_, weights_, batch, begin, part, team);
-  loss_values(plan_, objective_, batch, begin, true, part, team);
-  if (plan_.streams) stream_tile(plan_, objective_, weights_, part, team);
-  team.pieces(part.lanes, unit, kPassage * double(plan_.outputs), [&](index r0, index r1) {
+void Stepper<T>::pass(const Batch<T>& batch, index begin, bool load, Tile<T>& tile,
+                      const Team& team) {
+  const index unit = plan_.apart ? kernels<T>().width : tile.lanes;
+  Sums* sums = sums_.data() + n_sums_;
+  if (load) load_tile(batch, begin, tile.rows, true, tile, team);
+  forward_tile(plan_, weights_, batch, begin, tile, team);
+  loss_values(plan_, objective_, batch, begin, true, tile, team);
+  if (plan_.streams) stream_step(plan_, objective_, weights_, tile, team);
+  team.pieces(tile.lanes, unit, kPassage * double(plan_.outputs), [&](index r0, index r1) {
     for (index r = r0; r < r1; r += unit) {
-      Tile<T> few = part.lanes_of(r, r + unit);
+      Tile<T> few = tile.lanes_of(r, r + unit);
       sums[r / unit] = loss_sums(plan_, objective_, batch, begin + r, few);
     }
   });
-  backward_tile(plan_, weights_, batch, begin, parts_.data(), add_, part, team);
+  backward_tile(plan_, weights_, batch, begin, parts_.data(), add_, tile, team);
 }
 
 template <class T>
@@ -157,45 +155,63 @@ void Stepper<T>::run_layers(const Batch<T>& batch, const Cut& cut) {
     add_ = k > 0;
     const index begin = k * cut.chunk, rows = std::min(cut.chunk, batch.rows - begin);
     const bool load = place(batch, k, rows, tile);
-    const index vectors = tile.lanes / w, n = n_threads_;
-    if (n > 1 && plan_.apart && vectors >= 2 * n)
-      threads::parallel_shares(n_threads_, [&](index b, int) {
-        Tile<T> part = tile.lanes_of(b * vectors / n * w, (b + 1) * vectors / n * w);
-        helping_.share([&] { pass_lanes(batch, begin, load, part, Team{1, &helping_, int(b)}); });
-      });
-    else
-      pass_lanes(batch, begin, load, tile, team_);
-    n_sums_ += plan_.apart ? vectors : 1;
+    together([&](const Team& team) {
+      Tile<T> mine = tile;
+      pass(batch, begin, load, mine, team);
+    });
+    n_sums_ += plan_.apart ? tile.lanes / w : 1;
   }
 }
 
-// Pieces of all weights that take some microseconds each, the last step's first: its gradients are
-// the first to leave the cache.
+// Pieces of a share of one step's weights, that take some microseconds each.
+template <class T>
+void Stepper<T>::cut_weights(index i, Piece share) {
+  constexpr index size = 256;  // vectors of weights, or somewhat more
+  const Op& op = plan_.steps[i].op;
+  const index w = kernels<T>().width, grain = output_grain(op, *tiles_[0]),
+              most = round_up_to(std::min(share.j1 - share.j0, 8 * w), grain);
+  const index inputs = round_up_to(std::max<index>(1, size / ((most + w - 1) / w)), kInputs);
+  for (index j = share.j0; j < share.j1; j += most)
+    for (index k = share.i0; k < share.i1; k += inputs)
+      pieces_.push_back({i, {k, std::min(share.i1, k + inputs), j, std::min(share.j1, j + most)}});
+}
+
+// A share for each thread: of the columns that it forms on the way forward, where there are enough.
+// The last step's first: its gradients are the first to leave the cache.
 template <class T>
 void Stepper<T>::cut_weights() {
-  constexpr index size = 256;  // vectors of weights, or somewhat more
-  const index w = kernels<T>().width;
-  for (index i = static_cast<index>(plan_.steps.size()) - 1; i >= 0; --i) {
-    const Op& op = plan_.steps[i].op;
-    if (op.kind != Kind::dense || !op.trainable) continue;
-    const index grain = output_grain(op, *tiles_[0]),
-                most = round_up_to(std::min(op.outputs, 8 * w), grain);
-    const index inputs = round_up_to(std::max<index>(1, size / ((most + w - 1) / w)), kInputs);
-    for (index j = 0; j < op.outputs; j += most)
-      for (index k = 0; k < op.inputs; k += inputs)
-        pieces_.push_back(
-            {i, {k, std::min(op.inputs, k + inputs), j, std::min(op.outputs, j + most)}});
+  const index n = crew_.size();
+  for (index b = 0; b < n; ++b) {
+    shares_.push_back(static_cast<index>(pieces_.size()));
+    for (index i = static_cast<index>(plan_.steps.size()) - 1; i >= 0; --i) {
+      const Op& op = plan_.steps[i].op;
+      if (op.kind != Kind::dense || !op.trainable) continue;
+      const index grain = output_grain(op, *tiles_[0]), grains = (op.outputs + grain - 1) / grain;
+      if (grains >= n && !halved_forward(op, true))
+        cut_weights(i, {0, op.inputs, b * grains / n * grain,
+                        std::min(op.outputs, (b + 1) * grains / n * grain)});
+      else
+        cut_weights(i, {cut_at(op.inputs, b, n), cut_at(op.inputs, b + 1, n), 0, op.outputs});
+    }
   }
+  shares_.push_back(static_cast<index>(pieces_.size()));
+}
+
+// work(team) on every thread.
+template <class T>
+template <class F>
+void Stepper<T>::together(const F& work) {
+  if (crew_.size() == 1) return work(Team{});
+  crew_.together([&](threads::Crew::Member& member) { work(Team{&member}); });
 }
 
 // Gradients of weights, of what the last pass left; with a task also the update. Each thread begins
 // with the pieces it had a step before, whose weights and slots its caches may still hold.
 template <class T>
 void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
-  constexpr double long_work = 2e9;  // operations; interrupts then come between pieces
   const Tile<T>& tile = *tiles_[0];
-  const auto one = [&](index k) {
-    const auto& [i, piece] = pieces_[k];
+  const auto one = [&](index b, index at) {
+    const auto& [i, piece] = pieces_[shares_[b] + at];
     const Step& s = plan_.steps[i];
     const Op& op = s.op;
     const Penalised bounds[2] = {{op.weights, 0, op.l1, op.l2},
@@ -207,14 +223,10 @@ void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
                      piece, parts_.data() + op.weights,
                      op.bias >= 0 ? parts_.data() + op.bias : nullptr, add_,
                      task ? rules : nullptr);
+    threads::answer_interrupt();
   };
-  const index count = static_cast<index>(pieces_.size()), n = n_threads_;
-  if (n <= 1 || plan_.flops * double(tile.rows) > long_work)
-    return threads::parallel_blocks(count, n_threads_, [&](index k, int) { one(k); });
-  threads::parallel_shares(n_threads_, [&](index b, int) {
-    const index first = b * count / n, own = (b + 1) * count / n - first;
-    helping_.share(
-        [&] { helping_.pieces(static_cast<int>(b), own, [&](index k) { one(first + k); }); });
+  crew_.together([&](threads::Crew::Member& member) {
+    member.stage([&](index b) { return shares_[b + 1] - shares_[b]; }, one);
   });
 }
 
@@ -310,8 +322,10 @@ void Stepper<T>::update(Optimizer& o, T* slots) {
   for (const Penalised& s : fused ? plan_.rest : o.clip_norm > 0 ? plan_.segments : merged_) {
     if (o.clip_norm > 0)
       task.scale = T(scale_to(o.clip_norm, norm_of(parts_.data() + s.offset, s.size)));
-    team_.pieces(s.size, grain, kPassage,
-                 [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
+    together([&](const Team& team) {
+      team.pieces(s.size, grain, kPassage,
+                  [&](index a, index b) { kernels<T>().update(part_of(task, s, factor, a, b)); });
+    });
   }
   ++o.iterations, ++o.taken;
 }

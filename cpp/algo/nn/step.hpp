@@ -32,8 +32,11 @@ class Stepper {
   bool place(const Batch<T>& batch, index chunk, index rows, Tile<T>& tile);
   void run_shards(const Batch<T>& batch, const Cut& cut);
   void run_layers(const Batch<T>& batch, const Cut& cut);
-  void pass_lanes(const Batch<T>& batch, index begin, bool load, Tile<T>& part, const Team& team);
+  template <class F>
+  void together(const F& work);
+  void pass(const Batch<T>& batch, index begin, bool load, Tile<T>& tile, const Team& team);
   void cut_weights();
+  void cut_weights(index i, Piece share);
   void weights_of_steps(const UpdateTask<T>* task);
   double penalty() const;
   void reduce_parts();
@@ -46,12 +49,12 @@ class Stepper {
   index size_, stride_;  // of theta; of one partial gradient
   int n_threads_;        // worth having for a full batch
   Cut most_;
-  Team team_;                 // within a tile and in the update
-  threads::Helping helping_;  // among the shares of a tile
+  threads::Crew crew_;  // within a tile and in the update
   Weights<T> weights_;
   std::vector<std::unique_ptr<OwnTile<T>>> tiles_;  // one a thread
   std::vector<Penalised> merged_;
   std::vector<std::pair<index, Piece>> pieces_;  // of weights, with their steps
+  std::vector<index> shares_;                    // where those of each thread begin, and the end
   Buffer<T> parts_;
   Buffer<T> kept_;             // lines of x and y of every chunk
   std::vector<char> is_kept_;  // of each chunk: are they there?

@@ -77,7 +77,6 @@ void squared_rows(const nn::LossTask<T>& t, index r, T term, T slope) {
   for (int v = 0; v < V; ++v) {
     const Vec<T> scale = load(t.scale + r + v * width<T>);
     factor[v] = scale * splat(slope);
-    if (t.begin > 0) sum[v] = load(t.values + r + v * width<T>);
     counts[v] = (VecInt<T>)(scale != Vec<T>{});
   }
   const Vec<T> of_y = splat(t.target_scale), more = splat(t.target_offset);
@@ -94,8 +93,7 @@ void squared_rows(const nn::LossTask<T>& t, index r, T term, T slope) {
         store(g + j * t.gradient_ld + at, (Vec<T>)((VecInt<T>)(e * factor[v]) & counts[v]));
     }
 #pragma GCC unroll 8
-  for (int v = 0; v < V; ++v)
-    store(t.values + r + v * width<T>, end == t.columns ? sum[v] * splat(term) : sum[v]);
+  for (int v = 0; v < V; ++v) store(t.values + r + v * width<T>, sum[v] * splat(term));
 }
 template <class T>
 Vec<T> mae_rows(const LossRows<T>& rows, T mean) {
