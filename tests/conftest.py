@@ -1,8 +1,12 @@
 """Which instruction set runs: in the header, asserted before any test. Interrupts: heard."""
 
+import contextlib
 import os
 import signal
+import threading
+import time
 
+import pytest
 from coterie import _core
 
 
@@ -23,3 +27,27 @@ def pytest_sessionstart():
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"ran on isa={_core.config()['isa']}")
+
+
+@pytest.fixture
+def ctrl_c():
+    """``with ctrl_c(after=seconds):`` what runs there is interrupted, and must soon be left."""
+
+    @contextlib.contextmanager
+    def ctrl_c(after):
+        sent = []
+
+        def send():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        timer = threading.Timer(after, send)
+        timer.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                yield
+            assert time.monotonic() - sent[0] < 2  # 0.2 on a quiet machine
+        finally:
+            timer.cancel()
+
+    return ctrl_c
