@@ -2,6 +2,7 @@
 
 import numpy as np
 from coterie import _core
+from reference import nn as reference
 
 ACTIVATIONS = ["linear", "step", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh"]
 ACTIVATIONS += ["sigmoid", "tanh", "softplus", "softmax"]
@@ -96,3 +97,17 @@ def targets(loss, n, m, dtype=np.float64, seed=1):
     if loss in ("categorical_crossentropy", "kl_divergence"):
         return rng.dirichlet(np.ones(m), n).astype(dtype)
     return rng.normal(size=(n, m)).astype(dtype)
+
+
+def differences(built, X, Y, loss, weights, chosen, seed):
+    """Central differences of the reference's loss along `chosen` coordinates."""
+    h, found = 1e-6, []
+    for i in chosen:
+        ends = []
+        for sign in (1, -1):
+            theta = built.theta.copy()
+            theta[i] += sign * h
+            given = (built.ops, theta, built.state, X, Y, weights, loss)
+            ends.append(reference.loss_of(*given, training=True, seed=seed))
+        found.append((ends[0] - ends[1]) / (2 * h))
+    return np.array(found)

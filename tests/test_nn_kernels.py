@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from coterie import _core
-from nets import ACTIVATIONS, LOSSES, Built, dense, rows, same, targets
+from nets import ACTIVATIONS, LOSSES, Built, dense, differences, rows, same, targets
 from reference import nn as reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -102,20 +102,6 @@ def nets(loss, m):
     sparse = same("activity", 7, l2=0.1, kl_target=0.1, kl_weight=0.3)
     last = dense(7, 4, "selu", trainable=False, l2=0.1), dense(4, m, end, use_bias=False)
     yield [dense(6, 7, "sigmoid"), sparse, *last]
-
-
-def differences(built, X, Y, loss, weights, chosen, seed):
-    """Central differences of the reference's loss along `chosen` coordinates."""
-    h, found = 1e-6, []
-    for i in chosen:
-        ends = []
-        for sign in (1, -1):
-            theta = built.theta.copy()
-            theta[i] += sign * h
-            given = (built.ops, theta, built.state, X, Y, weights, loss)
-            ends.append(reference.loss_of(*given, training=True, seed=seed))
-        found.append((ends[0] - ends[1]) / (2 * h))
-    return np.array(found)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
