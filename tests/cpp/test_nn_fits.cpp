@@ -100,8 +100,55 @@ void last_batches() {
   for (const index limit : {64, 128, 256}) last_batch<T>(4, 65 * limit, 64 * limit);
 }
 
+// Wide layers, whose weights threads share: sums in halves on both ways, odd shares.
+template <class T>
+void wide(index rows, index batch) {
+  const index widths[] = {20, 300, 270, 20, 281};
+  std::vector<nn::Op> ops;
+  index size = 0;
+  for (std::size_t i = 0; i + 1 < std::size(widths); ++i) {
+    const index d = widths[i], m = widths[i + 1];
+    ops.push_back({nn::Kind::dense, d, m, i % 2 ? Activation::gelu : Activation::relu});
+    ops.back().weights = size, ops.back().bias = size + d * m;
+    size += (d + 1) * m;
+  }
+  ops.back().activation = Activation::linear;
+  const nn::Net net(ops);
+  Rows<T> x(rows, 20, 20, Edge::end, 1, 2), y(rows, 281, 281, Edge::end, 2, 2);
+  std::vector<std::vector<T>> outcomes;
+  for (const int n_threads : {1, 3}) {
+    std::vector<T> theta(static_cast<std::size_t>(size)), slots(2 * theta.size());
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      theta[i] = T(0.01) * T(small_integer(3, index(i), 3));
+    const double rate = 1e-3;
+    nn::Optimizer optimizer;
+    optimizer.rule = nn::Rule::adam;
+    optimizer.rates = &rate;
+    double losses[2];
+    const nn::Settings settings{2, 0, batch, true, 7, n_threads};
+    const nn::Data<T> data{x.view(), y.view(), nullptr, nullptr};
+    nn::fit<T>({net,
+                {},
+                theta.data(),
+                nullptr,
+                slots.data(),
+                data,
+                nullptr,
+                optimizer,
+                settings,
+                losses,
+                nullptr});
+    CHECK(losses[1] < losses[0]);
+    outcomes.push_back(theta);
+    CHECK(outcomes[0] == theta);
+  }
+}
+
 }  // namespace
 
+TEST(nn, wide_layers) {
+  wide<float>(40, 33), wide<double>(20, 11);
+}
 TEST(nn, last_batches) { last_batches<float>(), last_batches<double>(); }
 TEST(nn, fits) {
   fits<float>(301, 9), fits<double>(1, 3), fits<double>(2000, 31);
