@@ -102,19 +102,20 @@ void last_batches() {
 
 // Wide layers, whose weights threads share: sums in halves on both ways, odd shares.
 template <class T>
-void wide(index rows, index batch) {
-  const index widths[] = {20, 300, 270, 20, 281};
+void wide(const std::vector<index>& widths, bool frozen, index rows, index batch) {
   std::vector<nn::Op> ops;
   index size = 0;
-  for (std::size_t i = 0; i + 1 < std::size(widths); ++i) {
+  for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
     const index d = widths[i], m = widths[i + 1];
     ops.push_back({nn::Kind::dense, d, m, i % 2 ? Activation::gelu : Activation::relu});
     ops.back().weights = size, ops.back().bias = size + d * m;
     size += (d + 1) * m;
   }
   ops.back().activation = Activation::linear;
+  ops.front().trainable = !frozen;
+  const index inputs = widths.front(), outputs = widths.back();
   const nn::Net net(ops);
-  Rows<T> x(rows, 20, 20, Edge::end, 1, 2), y(rows, 281, 281, Edge::end, 2, 2);
+  Rows<T> x(rows, inputs, inputs, Edge::end, 1, 2), y(rows, outputs, outputs, Edge::end, 2, 2);
   std::vector<std::vector<T>> outcomes;
   for (const int n_threads : {1, 3}) {
     std::vector<T> theta(static_cast<std::size_t>(size)), slots(2 * theta.size());
@@ -147,7 +148,9 @@ void wide(index rows, index batch) {
 }  // namespace
 
 TEST(nn, wide_layers) {
-  wide<float>(40, 33), wide<double>(20, 11);
+  const std::vector<index> widening = {20, 300, 270, 20, 281}, narrowing = {640, 320, 200, 20};
+  wide<float>(widening, false, 40, 33), wide<double>(widening, false, 20, 11);
+  wide<float>(narrowing, true, 20, 11), wide<double>(narrowing, false, 20, 20);
 }
 TEST(nn, last_batches) { last_batches<float>(), last_batches<double>(); }
 TEST(nn, fits) {

@@ -148,13 +148,15 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
 void Plan::place_gradients(bool over) {
   constexpr index most_lanes = 16;
   const index least = std::min(lowest, static_cast<index>(steps.size()) - 1);
+  for (const Step& s : steps)
+    if (s.op.kind == Kind::dense && halved_forward(s.op, true))
+      halves = std::max(halves, s.op.outputs);
   for (index i = least; i < static_cast<index>(steps.size()); ++i) {
     Step& s = steps[i];
     const bool dense = s.op.kind == Kind::dense;
     s.gradient = i > least && !dense ? steps[i - 1].gradient : lines;
     if (over && &s == &steps.back()) s.gradient = s.out;
     if (s.gradient == lines) lines += s.op.outputs;
-    if (dense && halved_forward(s.op, true)) halves = std::max(halves, s.op.outputs);
     if (dense && halved_backward(s.op, true)) halves = std::max(halves, s.op.inputs);
     if (!dense || !s.op.trainable) continue;
     s.turned = turned;

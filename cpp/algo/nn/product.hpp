@@ -16,6 +16,16 @@ void product_block(const DenseTask<T>& t, index j0, index j1, index r0, index r1
   kernels<T>().dense(p);
 }
 
+// Lanes of a piece of `columns` columns: the fewest that are worth a call, or as many as take some
+// hundredths of a second.
+template <class T>
+index block_of(index lanes, index depth, index columns, bool many) {
+  constexpr double most = 1e9;
+  const index least = 4 * kernels<T>().width;
+  const auto most_lanes = static_cast<index>(most / (double(depth) * double(columns)));
+  return many ? std::min(lanes, std::max<index>(1, most_lanes / least) * least) : least;
+}
+
 // One share of columns for each thread: the same ones in every product and in the update of the
 // weights, so that weights stay in the caches of a core. Lanes where there are few columns.
 // then(j0, j1, r0, r1) is called for what was just stored.
@@ -27,12 +37,18 @@ void product(const DenseTask<T>& t, const Team& team, const F& then) {
     then(j0, j1, r0, r1);
   };
   const index n = team.size(), depth = t.to < 0 ? t.depth : t.to - t.from;
-  if (n == 1)
-    return team.pieces(t.columns, size, double(depth) * double(t.lanes),
-                       [&](index j0, index j1) { piece(j0, j1, 0, t.lanes); });
+  if (n == 1) {
+    const index block = block_of<T>(t.lanes, depth, size, true);
+    for (index r0 = 0; r0 < t.lanes; r0 += block) {
+      const index r1 = std::min(t.lanes, r0 + block);
+      team.pieces(t.columns, size, double(depth) * double(r1 - r0),
+                  [&](index j0, index j1) { piece(j0, j1, r0, r1); });
+    }
+    return;
+  }
   const index units = (t.columns + kUnit - 1) / kUnit;
   const index wanted = std::max<index>(1, (t.columns + size * n / 2) / (size * n)) * n;
-  const index block = wanted > 2 * n ? t.lanes : 4 * kernels<T>().width;
+  const index block = block_of<T>(t.lanes, depth, size, wanted > 2 * n);
   const index blocks = (t.lanes + block - 1) / block;
   const bool by_columns = units >= 3 * n || blocks < n;
   const index across = by_columns ? std::min(units, wanted) : (t.columns + size - 1) / size;
@@ -62,7 +78,7 @@ void halves_product(const DenseTask<T>& t, const Tile<T>& tile, const Team& team
   half[1].bias = nullptr, half[1].out = tile.half;
   for (DenseTask<T>& h : half) h.activation = Activation::linear, h.outputs = nullptr;
   const index across = (t.columns + size - 1) / size;
-  const index block = across > 2 * team.size() ? t.lanes : 4 * kernels<T>().width;
+  const index block = block_of<T>(t.lanes, t.depth / 2, size, across > 2 * team.size());
   const index blocks = (t.lanes + block - 1) / block;
   if (team.size() == 1)
     for (const DenseTask<T>& h : half) product(h, team);

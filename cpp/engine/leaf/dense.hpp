@@ -145,20 +145,24 @@ COTERIE_INLINE void dense_rest(const nn::DenseTask<T>& t, const T* w, index r, i
   if constexpr (V > 1) dense_rest<T, V / 2>(t, w, r, p0, p1);
 }
 
-// Rows of W that are a page apart crowd one set of the L1 cache: a copy of some columns does not.
+// Rows of W that are a page apart crowd one set of the L1 cache: a copy of some columns, which a
+// small stack can hold, does not.
+constexpr index kCopied = 64;
 template <class T>
-[[gnu::noinline]] void dense_packed(const nn::DenseTask<T>& t, index p0, index p1) {
-  constexpr index most = 96;
-  alignas(64) T copy[kDenseDepth<T> * most];
-  for (index j = 0; j < t.columns; j += most) {
+constexpr index kCopiedDepth = 36864 / (kCopied * index(sizeof(T)));
+
+template <class T>
+[[gnu::noinline]] void dense_copied(const nn::DenseTask<T>& t, index p0, index p1) {
+  alignas(64) T copy[kCopiedDepth<T> * kCopied];
+  for (index j = 0; j < t.columns; j += kCopied) {
     nn::DenseTask<T> some = t;
-    some.columns = t.columns - j < most ? t.columns - j : most;
-    some.w_ld = most;
+    some.columns = t.columns - j < kCopied ? t.columns - j : kCopied;
+    some.w_ld = kCopied;
     if (t.bias) some.bias += j;
     some.out += j * t.out_ld;
     if (t.outputs) some.outputs += j * t.outputs_ld;
     for (index p = p0; p < p1; ++p)
-      __builtin_memcpy(copy + (p - p0) * most, t.w + p * t.w_ld + j,
+      __builtin_memcpy(copy + (p - p0) * kCopied, t.w + p * t.w_ld + j,
                        std::size_t(some.columns) * sizeof(T));
     dense_rest<T, NV>(some, copy, 0, p0, p1);
   }
@@ -167,13 +171,14 @@ template <class T>
 template <class T>
 void dense(const nn::DenseTask<T>& t) {
   constexpr index page = 4096 / index(sizeof(T));
-  const bool packed = !t.turned && t.w_ld % page == 0 && t.lanes >= NV * width<T>;
+  const bool crowded = !t.turned && t.w_ld % page == 0 && t.lanes >= NV * width<T>;
   const index to = t.to < 0 ? t.depth : t.to;
+  const index most = crowded && kCopiedDepth<T> < kDenseDepth<T> ? kCopiedDepth<T> : kDenseDepth<T>;
   index p = t.from;
   do {
-    const index end = to - p <= kDenseDepth<T> ? to : p + kDenseDepth<T>;
-    if (packed)
-      dense_packed(t, p, end);
+    const index end = to - p <= most ? to : p + most;
+    if (crowded)
+      dense_copied(t, p, end);
     else
       dense_rest<T, NV>(t, t.w + p * (t.turned ? 1 : t.w_ld), 0, p, end);
     p = end;
