@@ -84,7 +84,6 @@ struct DenseTask {
   T alpha;
   const T* outputs;  // ... or, where not null: v activation'(.), from the activation's own outputs
   std::int64_t outputs_ld;
-  std::int64_t from = 0, to = -1;  // p alone, -1: depth; sums before are in out, last ones finished
 };
 
 // Weights from partial gradients: g = scale * clip(sum of parts + penalties), then the rule.

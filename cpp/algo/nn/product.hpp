@@ -36,19 +36,19 @@ void product(const DenseTask<T>& t, const Team& team, const F& then) {
     product_block(t, j0, j1, r0, r1);
     then(j0, j1, r0, r1);
   };
-  const index n = team.size(), depth = t.to < 0 ? t.depth : t.to - t.from;
+  const index n = team.size();
   if (n == 1) {
-    const index block = block_of<T>(t.lanes, depth, size, true);
+    const index block = block_of<T>(t.lanes, t.depth, size, true);
     for (index r0 = 0; r0 < t.lanes; r0 += block) {
       const index r1 = std::min(t.lanes, r0 + block);
-      team.pieces(t.columns, size, double(depth) * double(r1 - r0),
+      team.pieces(t.columns, size, double(t.depth) * double(r1 - r0),
                   [&](index j0, index j1) { piece(j0, j1, r0, r1); });
     }
     return;
   }
   const index units = (t.columns + kUnit - 1) / kUnit;
   const index wanted = std::max<index>(1, (t.columns + size * n / 2) / (size * n)) * n;
-  const index block = block_of<T>(t.lanes, depth, size, wanted > 2 * n);
+  const index block = block_of<T>(t.lanes, t.depth, size, wanted > 2 * n);
   const index blocks = (t.lanes + block - 1) / block;
   const bool by_columns = units >= 3 * n || blocks < n;
   const index across = by_columns ? std::min(units, wanted) : (t.columns + size - 1) / size;

@@ -172,17 +172,16 @@ template <class T>
 void dense(const nn::DenseTask<T>& t) {
   constexpr index page = 4096 / index(sizeof(T));
   const bool crowded = !t.turned && t.w_ld % page == 0 && t.lanes >= NV * width<T>;
-  const index to = t.to < 0 ? t.depth : t.to;
   const index most = crowded && kCopiedDepth<T> < kDenseDepth<T> ? kCopiedDepth<T> : kDenseDepth<T>;
-  index p = t.from;
+  index p = 0;
   do {
-    const index end = to - p <= most ? to : p + most;
+    const index end = t.depth - p <= most ? t.depth : p + most;
     if (crowded)
       dense_copied(t, p, end);
     else
       dense_rest<T, NV>(t, t.w + p * (t.turned ? 1 : t.w_ld), 0, p, end);
     p = end;
-  } while (p < to);
+  } while (p < t.depth);
 }
 
 // ---- dL/dW
