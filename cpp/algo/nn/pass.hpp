@@ -35,7 +35,7 @@ struct Tile {
   T* cells;             // of a plan that streams: the rows' losses of kUnit columns at a time
   const T* ones;        // lanes
   T *turned, *stats;    // gradients as rows; batch norm's means and inverse deviations
-  T* half;              // lines: halves of sums over many outputs, on the way back
+  T* half;              // lines: the second halves of long sums, while they are formed
   std::uint64_t* keys;  // of the rows' random numbers
 };
 // The same with its memory.

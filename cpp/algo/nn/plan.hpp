@@ -49,7 +49,7 @@ struct Team {
                     [&](index b, index k) { f(b * count / n + k), threads::answer_interrupt(); });
   }
 
-  // f(begin, end) over pieces of [0, count), cut at multiples of `grain`. An item takes `each`
+  // f(begin, end) over pieces of [0, count), cut at multiples of `grain`. An item takes `work`
   // multiply-adds; pieces are worth giving away, and take some hundredths of a second at most.
   template <class F>
   void pieces(index count, index grain, double work, const F& f) const {

@@ -4,6 +4,9 @@
 
 namespace coterie::nn {
 
+// Columns of a piece, about: lines of x are read from the L2 cache once for so many.
+constexpr index kColumns = 64;
+
 template <class T>
 void product_block(const DenseTask<T>& t, index j0, index j1, index r0, index r1) {
   DenseTask<T> p = t;
@@ -31,27 +34,26 @@ index block_of(index lanes, index depth, index columns, bool many) {
 // then(j0, j1, r0, r1) is called for what was just stored.
 template <class T, class F>
 void product(const DenseTask<T>& t, const Team& team, const F& then) {
-  constexpr index size = 64;  // columns of a piece, about: lines of x are read once for so many
   const auto piece = [&](index j0, index j1, index r0, index r1) {
     product_block(t, j0, j1, r0, r1);
     then(j0, j1, r0, r1);
   };
   const index n = team.size();
   if (n == 1) {
-    const index block = block_of<T>(t.lanes, t.depth, size, true);
+    const index block = block_of<T>(t.lanes, t.depth, kColumns, true);
     for (index r0 = 0; r0 < t.lanes; r0 += block) {
       const index r1 = std::min(t.lanes, r0 + block);
-      team.pieces(t.columns, size, double(t.depth) * double(r1 - r0),
+      team.pieces(t.columns, kColumns, double(t.depth) * double(r1 - r0),
                   [&](index j0, index j1) { piece(j0, j1, r0, r1); });
     }
     return;
   }
   const index units = (t.columns + kUnit - 1) / kUnit;
-  const index wanted = std::max<index>(1, (t.columns + size * n / 2) / (size * n)) * n;
-  const index block = block_of<T>(t.lanes, t.depth, size, wanted > 2 * n);
+  const index wanted = std::max<index>(1, (t.columns + kColumns * n / 2) / (kColumns * n)) * n;
+  const index block = block_of<T>(t.lanes, t.depth, kColumns, wanted > 2 * n);
   const index blocks = (t.lanes + block - 1) / block;
   const bool by_columns = units >= 3 * n || blocks < n;
-  const index across = by_columns ? std::min(units, wanted) : (t.columns + size - 1) / size;
+  const index across = by_columns ? std::min(units, wanted) : (t.columns + kColumns - 1) / kColumns;
   team.each(across * blocks, [&](index k) {
     const index column = by_columns ? k / blocks : k % across;
     const index row = by_columns ? k % blocks : k / across;
@@ -69,7 +71,6 @@ void product(const DenseTask<T>& t, const Team& team) {
 // sums that are whole, nothing finished.
 template <class T, class F>
 void halves_product(const DenseTask<T>& t, const Tile<T>& tile, const Team& team, const F& then) {
-  constexpr index size = 64;
   const index middle = cut_at(t.depth, 1, 2);
   DenseTask<T> half[2] = {t, t};
   half[0].depth = middle;
@@ -77,15 +78,15 @@ void halves_product(const DenseTask<T>& t, const Tile<T>& tile, const Team& team
   half[1].w += middle * (t.turned ? 1 : t.w_ld);
   half[1].bias = nullptr, half[1].out = tile.half;
   for (DenseTask<T>& h : half) h.activation = Activation::linear, h.outputs = nullptr;
-  const index across = (t.columns + size - 1) / size;
-  const index block = block_of<T>(t.lanes, t.depth / 2, size, across > 2 * team.size());
+  const index across = (t.columns + kColumns - 1) / kColumns;
+  const index block = block_of<T>(t.lanes, t.depth / 2, kColumns, across > 2 * team.size());
   const index blocks = (t.lanes + block - 1) / block;
   if (team.size() == 1)
     for (const DenseTask<T>& h : half) product(h, team);
   else
     team.each(2 * across * blocks, [&](index k) {
-      const index column = k / blocks % across * size, row = k % blocks * block;
-      product_block(half[k / blocks / across], column, std::min(t.columns, column + size), row,
+      const index column = k / blocks % across * kColumns, row = k % blocks * block;
+      product_block(half[k / blocks / across], column, std::min(t.columns, column + kColumns), row,
                     std::min(t.lanes, row + block));
     });
   team.pieces(t.columns, kUnit, kPassage * double(t.lanes), [&](index j0, index j1) {
