@@ -105,8 +105,7 @@ class ListRounds {
       search(stale);
       if (!merge_pairs()) {  // rounding broke a chain of neighbours: search them all
         search_all(every_slot());
-        if (!merge_pairs())
-          refuse("X", "values whose squared distances fit its dtype", "an overflow");
+        if (!merge_pairs()) overflow();
       }
       compact(stale);
       if (progress) progress(static_cast<index>(merges_.size()));
@@ -121,6 +120,9 @@ class ListRounds {
     std::int32_t id, size;  // of the cluster when it was measured; size 0: it was not
     double bound;           // its distance then; or what it is at least
   };
+  [[noreturn]] static void overflow() {
+    refuse("X", "values whose squared distances fit its dtype", "an overflow");
+  }
   Listed* list(index slot) { return listed_.data() + clusters_.id(slot) * 2 * keep_; }
   std::uint8_t& length(index slot) { return lists_[clusters_.id(slot)]; }
 
@@ -149,7 +151,6 @@ class ListRounds {
     // Where rounding brought a new cluster nearer than the neighbour its nearest one knows of.
     for (const index i : stale) {
       const index j = near_[i];
-      if (j < 0) refuse("X", "values whose squared distances fit its dtype", "an overflow");
       if (distance_[i] < distance_[j]) distance_[j] = distance_[i], near_[j] = i;
     }
   }
@@ -241,6 +242,8 @@ class ListRounds {
         list(i)[e] = {static_cast<std::int32_t>(clusters_.id(found.listed[e])), 0,
                       std::min(found.bound[e], found.beyond)};
     });
+    for (const index i : slots)
+      if (near_[i] < 0) overflow();
   }
 
   // All reciprocal pairs; the later slot takes the cluster. False where there is none.
