@@ -278,9 +278,21 @@ REFUSED = [
     ("split_depth", "y", reals((5, 3), 0), ValueError, "^y: wanted as many rows as x"),
     ("split_depth", "out", np.empty((3, 6))[:, :3], ValueError, "^out: wanted C-contiguous data"),
     ("moments", "sample_weight", np.ones(5), ValueError, "^sample_weight: wanted length 6"),
-    ("moments", "sample_weight", np.ones(6, np.float32), TypeError, "^sample_weight: wanted flo"),
+    (
+        "moments",
+        "sample_weight",
+        np.ones(6, np.float32),
+        TypeError,
+        "^sample_weight: wanted a float64",
+    ),
     ("moments", "sample_weight", np.ones(12)[::2], ValueError, "^sample_weight: wanted contig"),
-    ("kmeans_assign", "centers", np.ones((2, 3), np.float32), TypeError, "^centers: wanted the d"),
+    (
+        "kmeans_assign",
+        "centers",
+        np.ones((2, 3), np.float32),
+        TypeError,
+        "^centers: wanted a float64",
+    ),
     ("kmeans_assign", "centers", np.ones((2, 4)), ValueError, "^centers: wanted length 3"),
     ("kmeans_assign", "centers", np.ones((0, 3)), ValueError, "^centers: wanted at least one row"),
     ("kmeans_assign", "centers", np.ones((4, 3))[::2], ValueError, "^centers: wanted C-contig"),
@@ -296,7 +308,7 @@ REFUSED = [
     ("kmeans_plus_plus", "uniforms", np.empty((1, 0)), ValueError, "^uniforms: wanted at least"),
     ("kmeans_plus_plus", "indices", np.empty(3, np.int64), ValueError, "^indices: wanted length 2"),
     ("distances", "out", np.empty((6, 3)), ValueError, "^out: wanted length 2"),
-    ("distances", "out", np.empty((6, 2), np.float32), TypeError, "^out: wanted the dtype of X"),
+    ("distances", "out", np.empty((6, 2), np.float32), TypeError, "^out: wanted a float64"),
 ]
 
 

@@ -283,7 +283,7 @@ REFUSED = {
     "dtype of weights": (
         lambda: raw_gather(w=np.ones(6, np.float32)),
         TypeError,
-        "sample_weight: wanted float64",
+        "sample_weight: wanted a float64",
     ),
     "shift": (lambda: raw_gather(shift=np.zeros(2)), ValueError, "shift: wanted length 3, got"),
     "groups beyond": (

@@ -18,8 +18,7 @@ py::tuple merges(const Array<std::int32_t>& low, const Array<std::int32_t>& high
                  const std::string& method, const py::object& given, index n_samples,
                  index n_clusters) {
   const linkage::Constrained by = method_of(method);
-  if (!py::isinstance<Array<double>>(given)) throw py::type_error("values: wanted float64");
-  const auto values = py::reinterpret_borrow<Array<double>>(given);
+  const auto values = array_of<double>(given, "values");
   const std::int32_t* a = in1d(low, "low", -1);
   const std::int32_t* b = in1d(high, "high", low.size());
   const linkage::Graph graph{a, b, low.size(), n_samples};

@@ -16,6 +16,15 @@ using namespace pybind11::literals;
 template <class T>
 using Array = py::array_t<T, 0>;  // 0: any strides; checked below, never converted
 
+// The array that it is, if it has this dtype.
+template <class T>
+Array<T> array_of(const py::object& a, const char* name) {
+  if (py::isinstance<Array<T>>(a)) return py::reinterpret_borrow<Array<T>>(a);
+  const py::object got = py::isinstance<py::array>(a) ? a.attr("dtype") : py::type::of(a).attr("__name__");
+  throw py::type_error(std::string(name) + ": wanted a " + std::string(py::str(py::dtype::of<T>())) +
+                       " array, got " + std::string(py::str(got)));
+}
+
 template <class T>
 View<T> view2d(const Array<T>& a, const char* name) {
   if (a.ndim() != 2) refuse(name, "a 2-D array", a.ndim(), "-D");
@@ -61,8 +70,7 @@ T* out2d(Array<T>& a, const char* name, index rows, index cols) {
 // None, or `rows` weights.
 inline const double* weights1d(const py::object& w, index rows) {
   if (w.is_none()) return nullptr;
-  if (!py::isinstance<Array<double>>(w)) throw py::type_error("sample_weight: wanted float64 or None");
-  return in1d(py::reinterpret_borrow<Array<double>>(w), "sample_weight", rows);
+  return in1d(array_of<double>(w, "sample_weight"), "sample_weight", rows);
 }
 
 inline int threads1(int n_threads) {

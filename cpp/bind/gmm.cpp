@@ -68,8 +68,7 @@ gmm::Given<T> given_of(const py::object& given, index rows, index k) {
   }
   if (!py::isinstance<Array<T>>(given))
     throw py::type_error("given: wanted int32 labels, or the dtype of X");
-  const auto a = py::reinterpret_borrow<Array<T>>(given);
-  const View<T> v = view2d(a, "responsibilities");
+  const View<T> v = view2d(array_of<T>(given, "responsibilities"), "responsibilities");
   check_size(v.rows, rows, "responsibilities");
   check_size(v.cols, k, "responsibilities");
   if (v.rows > 1 && v.stride != v.cols)
@@ -147,19 +146,11 @@ py::tuple fit(const py::object& X, const py::object& sample_weight,
 // constants: one a component, or None for those of a mixture with these weights.
 void set_constants(Model& m, const py::object& weights, const py::object& constants) {
   if (constants.is_none()) {
-    m.weights = values(py::cast<Array<double>>(weights), "weights", m.k);
+    m.weights = values(array_of<double>(weights, "weights"), "weights", m.k);
     gmm::set_constants(m);
   } else {
-    m.constants = values(py::cast<Array<double>>(constants), "constants", m.k);
+    m.constants = values(array_of<double>(constants, "constants"), "constants", m.k);
   }
-}
-
-// An array to write to: never a converted copy.
-template <class T>
-Array<T> output(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a))
-    throw py::type_error(std::string(name) + ": wanted another dtype");
-  return py::reinterpret_borrow<Array<T>>(a);
 }
 
 void score(const py::object& X, const std::string& type, const py::object& weights,
@@ -172,15 +163,15 @@ void score(const py::object& X, const std::string& type, const py::object& weigh
     set_constants(m, weights, constants);
     gmm::Scores<T> out;
     if (!log_density.is_none()) {
-      auto a = output<double>(log_density, "log_density");
+      auto a = array_of<double>(log_density, "log_density");
       out.log_density = out1d(a, "log_density", x.rows);
     }
     if (!responsibilities.is_none()) {
-      auto a = output<T>(responsibilities, "responsibilities");
+      auto a = array_of<T>(responsibilities, "responsibilities");
       out.responsibilities = out2d(a, "responsibilities", x.rows, m.k);
     }
     if (!labels.is_none()) {
-      auto a = output<std::int32_t>(labels, "labels");
+      auto a = array_of<std::int32_t>(labels, "labels");
       out.labels = out1d(a, "labels", x.rows);
     }
     const int team = threads1(n_threads);

@@ -73,8 +73,7 @@ using Value = decltype(value_of(std::declval<X>()));
 // `centers` as a k x depth array of X's own type.
 template <class T>
 Array<T> centers_like(const py::object& centers, index depth) {
-  if (!py::isinstance<Array<T>>(centers)) throw py::type_error("centers: wanted the dtype of X");
-  auto a = py::reinterpret_borrow<Array<T>>(centers);
+  auto a = array_of<T>(centers, "centers");
   const View<T> v = view2d(a, "centers");
   if (v.rows < 1) refuse("centers", "at least one row", v.rows);
   if (depth < 1) refuse("X", "at least one column", depth);
@@ -146,9 +145,7 @@ void assign(const py::object& X, const py::object& centers, Array<std::int32_t> 
     std::int32_t* to = out1d(labels, "labels", x.rows);
     double* d = nullptr;
     if (!sq_distances.is_none()) {
-      if (!py::isinstance<Array<double>>(sq_distances))
-        throw py::type_error("sq_distances: wanted float64 or None");
-      auto out = py::reinterpret_borrow<Array<double>>(sq_distances);
+      auto out = array_of<double>(sq_distances, "sq_distances");
       d = out1d(out, "sq_distances", x.rows);
     }
     const int team = threads1(n_threads);
@@ -207,8 +204,7 @@ void distances(const py::object& X, const py::object& centers, const py::object&
   visit(X, [&](const auto& x) {
     using T = Value<std::decay_t<decltype(x)>>;
     const auto c = centers_like<T>(centers, x.cols);
-    if (!py::isinstance<Array<T>>(out)) throw py::type_error("out: wanted the dtype of X");
-    auto o = py::reinterpret_borrow<Array<T>>(out);
+    auto o = array_of<T>(out, "out");
     T* to = out2d(o, "out", x.rows, c.shape(0));
     const int team = threads1(n_threads);
     py::gil_scoped_release nogil;

@@ -21,14 +21,6 @@ using nn::Net;
 using nn::Objective;
 
 template <class T>
-Array<T> array_of(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a))
-    throw py::type_error(std::string(name) + ": wanted " +
-                         (sizeof(T) == 4 ? "float32, the" : "float64, the") + " dtype of theta");
-  return py::reinterpret_borrow<Array<T>>(a);
-}
-
-template <class T>
 T* values_of(const py::object& a, const char* name, index size) {
   auto values = array_of<T>(a, name);
   return out1d(values, name, size);
@@ -73,9 +65,7 @@ Data<T> data_of(const Net& net, nn::Loss loss, const py::object& x, const py::ob
   Data<T> data{rows_of<T>(x, x_name, net.inputs()), {}, nullptr, weights1d(weights, py::len(x))};
   if (data.x.rows < 1) refuse(x_name, "at least one row", "none");
   if (loss == nn::Loss::sparse) {
-    if (!py::isinstance<Array<std::int64_t>>(y))
-      throw py::type_error(std::string(y_name) + ": wanted int64 labels");
-    data.labels = in1d(py::reinterpret_borrow<Array<std::int64_t>>(y), y_name, data.x.rows);
+    data.labels = in1d(array_of<std::int64_t>(y, y_name), y_name, data.x.rows);
     for (index i = 0; i < data.x.rows; ++i)
       if (data.labels[i] < 0 || data.labels[i] >= net.outputs())
         refuse(y_name, ("labels from 0 to " + std::to_string(net.outputs() - 1)).c_str(),

@@ -191,8 +191,7 @@ nn::Optimizer optimizer_of(const py::dict& optimizer, Array<double>& rates) {
   e.get("iterations", o.iterations);
   e.done({"name", "momentum", "nesterov", "rho", "beta_1", "beta_2", "epsilon", "weight_decay",
           "clipnorm", "clipvalue", "global_clipnorm", "learning_rates", "iterations"});
-  if (!py::isinstance<Array<double>>(given)) throw py::type_error("learning_rates: wanted float64");
-  rates = py::reinterpret_borrow<Array<double>>(given);
+  rates = array_of<double>(given, "learning_rates");
   o.rates = in1d(rates, "learning_rates", -1);
   o.n_rates = rates.size();
   if (o.n_rates < 1) refuse("learning_rates", "at least one", "none");

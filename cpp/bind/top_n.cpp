@@ -18,9 +18,7 @@ using top_n::Options;
 
 template <class T>
 View<T> matrix(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a))
-    throw py::type_error(std::string(name) + ": wanted the dtype of the items");
-  const View<T> v = view2d(py::reinterpret_borrow<Array<T>>(a), name);
+  const View<T> v = view2d(array_of<T>(a, name), name);
   if (v.rows > 0 && v.cols < 1) refuse(name, "at least one column", v.cols);
   return v;
 }
@@ -45,7 +43,8 @@ top_n::Keep keep_for(const std::string& precision, index queries, const View<T>&
 top_n::Exclude exclude_of(const py::object& start, const py::object& item, index queries,
                           index items) {
   if (start.is_none()) return {};
-  const auto starts = start.cast<Array<std::int64_t>>(), list = item.cast<Array<std::int64_t>>();
+  const auto starts = array_of<std::int64_t>(start, "exclude"),
+             list = array_of<std::int64_t>(item, "exclude");
   const top_n::Exclude e{in1d(starts, "exclude", queries + 1), in1d(list, "exclude", -1)};
   for (index i = 0; i < queries; ++i) {
     const index a = e.start[i], b = e.start[i + 1];
@@ -72,7 +71,7 @@ struct Wanted {
     if (n < 1) refuse("n", "a number >= 1", n);
     if (items >= (index(1) << 32)) refuse("items", "fewer than 2^32 rows", items);
     const std::uint8_t* mask =
-        deny.is_none() ? nullptr : in1d(deny.cast<Array<std::uint8_t>>(), "deny", items);
+        deny.is_none() ? nullptr : in1d(array_of<std::uint8_t>(deny, "deny"), "deny", items);
     return {n,    threshold,    exclude_of(start, item, queries, items),
             mask, exclude_self, threads1(n_threads)};
   }
@@ -83,8 +82,8 @@ void run(const View<T>& queries, const Items<T>& items, const Wanted& wanted, py
          py::object& scores) {
   if (queries.rows > 0) check_size(queries.cols, items.rows().cols, "queries");
   const Options options = wanted.options(queries.rows, items.rows().rows);
-  auto into = indices.cast<Array<std::int64_t>>();
-  auto values = scores.cast<Array<T>>();
+  auto into = array_of<std::int64_t>(indices, "indices");
+  auto values = array_of<T>(scores, "scores");
   const top_n::Result<T> result{out2d(into, "indices", queries.rows, options.n),
                                 out2d(values, "scores", queries.rows, options.n)};
   const py::gil_scoped_release nogil;
@@ -117,13 +116,20 @@ void top_n_dense(const py::object& queries, const py::object& items, index n, do
   });
 }
 
-// Items that are kept, with an array of their own.
+// Items that are kept. The array is theirs from now on: no copy is made.
 class Index {
  public:
   Index(const py::object& rows, const std::string& metric, const std::string& precision,
         int n_threads)
-      : metric_(metric_of(metric)), precision_(precision), n_threads_(threads1(n_threads)) {
-    set(rows.attr("copy")());
+      : rows_(rows) {
+    const Metric m = metric_of(metric);
+    const int team = threads1(n_threads);
+    visit_rows(rows, "items", [&](const auto& x) {
+      using T = std::decay_t<decltype(*x.data)>;
+      const top_n::Keep keep = keep_for(precision, -1, x, m);
+      const py::gil_scoped_release nogil;
+      items_ = std::make_unique<Items<T>>(x, m, keep, team);
+    });
   }
 
   void search(const py::object& queries, index n, double threshold, const py::object& start,
@@ -138,17 +144,6 @@ class Index {
         items_);
   }
 
-  void add(const py::object& rows) {
-    visit_rows(rows, "items", [&](const auto& x) {
-      visit_rows(rows_, "items", [&](const auto& mine) {
-        check_size(x.cols, mine.cols, "items");
-        if (!std::is_same_v<decltype(x), decltype(mine)>)
-          throw py::type_error("items: wanted the dtype of those before");
-      });
-    });
-    set(py::module_::import("numpy").attr("concatenate")(py::make_tuple(rows_, rows)));
-  }
-
   index n_items() const {
     return std::visit([](const auto& items) { return items->rows().rows; }, items_);
   }
@@ -159,19 +154,6 @@ class Index {
   py::object items() const { return rows_; }
 
  private:
-  void set(py::object rows) {
-    visit_rows(rows, "items", [&](const auto& x) {
-      using T = std::decay_t<decltype(*x.data)>;
-      const top_n::Keep keep = keep_for(precision_, -1, x, metric_);
-      const py::gil_scoped_release nogil;
-      items_ = std::make_unique<Items<T>>(x, metric_, keep, n_threads_);
-    });
-    rows_ = std::move(rows);
-  }
-
-  Metric metric_;
-  std::string precision_;
-  int n_threads_;
   py::object rows_;
   std::variant<std::unique_ptr<Items<float>>, std::unique_ptr<Items<double>>> items_;
 };
@@ -183,7 +165,7 @@ void similarity(const py::object& a, const py::object& b, const std::string& met
     using T = std::decay_t<decltype(*x.data)>;
     const View<T> y = matrix<T>(b, "b");
     if (x.rows > 0 && y.rows > 0) check_size(y.cols, x.cols, "b");
-    auto array = out.cast<Array<T>>();
+    auto array = array_of<T>(out, "out");
     T* to = out2d(array, "out", x.rows, y.rows);
     threads1(n_threads);
     const py::gil_scoped_release nogil;
@@ -204,7 +186,6 @@ void top_n_(py::module_& m) {
       .def("search", &Index::search, "queries"_a, "n"_a, "threshold"_a,
            "exclude_indptr"_a.none(true), "exclude_indices"_a.none(true), "deny"_a.none(true),
            "indices"_a, "scores"_a, "n_threads"_a)
-      .def("add", &Index::add, "items"_a)
       .def("items", &Index::items)
       .def_property_readonly("n_items", &Index::n_items)
       .def_property_readonly("nbytes", &Index::nbytes);

@@ -52,9 +52,7 @@ Csr<T> csr(const Array<T>& data, const Array<std::int32_t>& indices,
 
 template <class T>
 const T* held(const py::object& o, const char* name, index size) {
-  if (!py::isinstance<Array<T>>(o))
-    throw py::type_error(std::string(name) + ": wanted another dtype");
-  return in1d(py::reinterpret_borrow<Array<T>>(o), name, size);
+  return in1d(array_of<T>(o, name), name, size);
 }
 
 // What a search is given besides queries and items; the arrays outlive the call.
@@ -119,12 +117,6 @@ void with_type(const py::object& data, const char* name, const F& f) {
   if (py::isinstance<Array<double>>(data)) return f(double());
   throw py::type_error(std::string(name) + ": wanted a float32 or float64 array");
 }
-template <class T>
-Array<T> same(const py::object& a, const char* name) {
-  if (!py::isinstance<Array<T>>(a))
-    throw py::type_error(std::string(name) + ": wanted the other's dtype");
-  return py::reinterpret_borrow<Array<T>>(a);
-}
 
 void csr_csr(const py::object& q_data, const Array<std::int32_t>& q_indices,
              const Array<std::int64_t>& q_indptr, const py::object& i_data,
@@ -135,8 +127,8 @@ void csr_csr(const py::object& q_data, const Array<std::int32_t>& q_indices,
              const py::object& scores, int n_threads) {
   with_type(q_data, "queries", [&](auto zero) {
     using T = decltype(zero);
-    const auto q = csr<T>(same<T>(q_data, "queries"), q_indices, q_indptr, n_columns, "queries");
-    const auto y = csr<T>(same<T>(i_data, "items"), i_indices, i_indptr, n_columns, "items");
+    const auto q = csr<T>(array_of<T>(q_data, "queries"), q_indices, q_indptr, n_columns, "queries");
+    const auto y = csr<T>(array_of<T>(i_data, "items"), i_indices, i_indptr, n_columns, "items");
     search(q, y,
            {n, threshold, metric, exclude_indptr, exclude_indices, deny, exclude_self, n_threads},
            indices, scores);
@@ -151,8 +143,8 @@ void csr_dense(const py::object& q_data, const Array<std::int32_t>& q_indices,
                const py::object& scores, int n_threads) {
   with_type(q_data, "queries", [&](auto zero) {
     using T = decltype(zero);
-    const auto y = view2d(same<T>(items, "items"), "items");
-    const auto q = csr<T>(same<T>(q_data, "queries"), q_indices, q_indptr, y.cols, "queries");
+    const auto y = view2d(array_of<T>(items, "items"), "items");
+    const auto q = csr<T>(array_of<T>(q_data, "queries"), q_indices, q_indptr, y.cols, "queries");
     search(q, y,
            {n, threshold, metric, exclude_indptr, exclude_indices, deny, exclude_self, n_threads},
            indices, scores);
@@ -167,8 +159,8 @@ void dense_csr(const py::object& queries, const py::object& i_data,
                const py::object& scores, int n_threads) {
   with_type(i_data, "items", [&](auto zero) {
     using T = decltype(zero);
-    const auto q = view2d(same<T>(queries, "queries"), "queries");
-    const auto y = csr<T>(same<T>(i_data, "items"), i_indices, i_indptr, q.cols, "items");
+    const auto q = view2d(array_of<T>(queries, "queries"), "queries");
+    const auto y = csr<T>(array_of<T>(i_data, "items"), i_indices, i_indptr, q.cols, "items");
     search(q, y,
            {n, threshold, metric, exclude_indptr, exclude_indices, deny, exclude_self, n_threads},
            indices, scores);

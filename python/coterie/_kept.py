@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -36,6 +37,7 @@ class Kept:
 
     def __init__(self, rows: Rows, metric: str, precision: str, n_threads: int | None) -> None:
         self.metric, self.precision, self.dtype = metric, precision, rows.dtype
+        self._adding = Lock()
         self.items: Rows | _core.TopNIndex
         check_finite(rows, "items")
         if isinstance(rows, SparseRows):
@@ -43,7 +45,10 @@ class Kept:
         elif rows.shape[0] == 0:
             self.items = cast("Floats", rows.copy())
         else:
-            self.items = _core.TopNIndex(rows, metric, precision, check_threads(n_threads))
+            self.items = self._packed(cast("Floats", rows.copy()), n_threads)
+
+    def _packed(self, rows: Floats, n_threads: int | None) -> _core.TopNIndex:
+        return _core.TopNIndex(rows, self.metric, self.precision, check_threads(n_threads))
 
     def __getstate__(self) -> dict[str, Any]:
         rows = self.rows()
@@ -74,18 +79,21 @@ class Kept:
         return self.items.items() if isinstance(self.items, _core.TopNIndex) else self.items
 
     def add(self, rows: Rows, n_threads: int | None) -> None:
-        """Add rows of the same dtype, sparse if and only if the others are."""
+        """Add rows of the same dtype, sparse if and only if the others are.
+
+        Searches in other threads go on with the items they began with.
+        """
         if rows.shape[0] == 0:
             return
         check_finite(rows, "items")
-        if isinstance(self.items, _core.TopNIndex):
-            self.items.add(cast("Floats", rows))
-        elif isinstance(self.items, SparseRows) and isinstance(rows, SparseRows):
-            stack = need_sparse("items").vstack
-            both = stack([self.items.matrix, rows.matrix], format="csr")
-            self.items = SparseRows(both, self.dtype)
-        else:
-            Kept.__init__(self, rows, self.metric, self.precision, n_threads)
+        with self._adding:
+            if isinstance(rows, SparseRows):
+                stack = need_sparse("items").vstack
+                matrices = [cast("SparseRows", self.items).matrix, rows.matrix]
+                self.items = SparseRows(stack(matrices, format="csr"), self.dtype)
+            else:
+                both = np.concatenate([cast("Floats", self.rows()), rows])
+                self.items = self._packed(both, n_threads)
 
     def search(self, queries: Rows | None, wanted: Wanted, n_threads: int | None) -> TopN:
         """Return the best items of every query; None stands for the items, less each itself."""

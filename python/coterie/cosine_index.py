@@ -163,6 +163,8 @@ class CosineIndex:
     def add(self, items: ArrayLike) -> None:
         """Add items; the first gets the index `n_items`.
 
+        Searches in other threads go on with the items they began with.
+
         Parameters
         ----------
         items : array-like or sparse matrix of shape (n_new, n_features)
