@@ -311,6 +311,11 @@ def test_weights_can_be_set_and_pickled():
     back = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(back.predict_proba(X), model.predict_proba(X))
     back.coefs_[0][...] = 0
+    back.coefs_[1] = np.full((6, 3), 2.0)  # in the place of an array, too
+    back.intercepts_[1] = [7, 8, 9]
+    assert (back.coefs_[1] == 2).all()
+    assert back.intercepts_[1].tolist() == [7, 8, 9]
+    assert type(pickle.loads(pickle.dumps(back.coefs_))) is list
     back.coefs_ = [np.zeros((5, 6)), np.zeros((6, 3))]
     back.intercepts_ = [np.zeros(6), [0, 9, 0]]
     np.testing.assert_array_equal(back.predict(X), np.ones(120))

@@ -137,6 +137,14 @@ def test_shapes_of_rows():
     )
 
 
+def test_a_first_layer_may_tell_the_shape_of_rows(tmp_path):
+    model = Sequential([nn.Flatten(input_shape=(2, 3)), Dense(4)], seed=0)
+    assert (model.input_shape, model.count_params()) == ((None, 2, 3), 28)
+    assert repr(model.layers[0]) == "Flatten(name='flatten', input_shape=(2, 3))"
+    model.save(tmp_path / "net")
+    assert nn.load_model(tmp_path / "net").layers[0].get_config() == model.layers[0].get_config()
+
+
 # ---- dtypes, bits, copies
 
 

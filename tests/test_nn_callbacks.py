@@ -98,6 +98,30 @@ def test_accuracies_are_to_grow():
     assert not nn.EarlyStopping("val_loss")._upwards
 
 
+@pytest.mark.parametrize(
+    ("monitor", "upwards"),
+    [
+        ("val_Accuracy", True),
+        ("ACC", True),
+        ("binary_accuracy", True),
+        ("val_loss", False),
+        ("my_loss", False),
+        ("val_MAE", False),
+        ("mean_squared_error", False),
+    ],
+)
+def test_the_better_way_is_known_by_the_name(monitor, upwards):
+    stop = nn.EarlyStopping(monitor)
+    stop.on_train_begin()
+    assert stop.best == (-np.inf if upwards else np.inf)
+
+
+def test_where_the_name_does_not_tell_the_mode_must():
+    with pytest.raises(ValueError, match="mode: wanted 'min' or 'max' for 'val_f1', got 'auto'"):
+        nn.EarlyStopping("val_f1").on_train_begin()
+    nn.EarlyStopping("val_f1", mode="max").on_train_begin()
+
+
 def test_nothing_to_monitor_is_said_once():
     model = net()
     with pytest.warns(UserWarning, match="there is no 'val_loss' to monitor, only 'loss'") as found:

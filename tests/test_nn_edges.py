@@ -36,6 +36,28 @@ def at(value, row, column):
 # ---- refusals
 
 
+@pytest.mark.parametrize(
+    ("base", "method"),
+    [
+        (nn.Layer, "call"),
+        (nn.Layer, "build"),
+        (Dense, "call"),
+        (nn.MeanSquaredError, "call"),
+        (nn.Loss, "__call__"),
+        (nn.L2, "__call__"),
+        (nn.SGD, "update_step"),
+    ],
+)
+def test_what_the_core_would_not_call_is_not_taken(base, method):
+    with pytest.raises(TypeError, match=rf"Mine\.{method}: would never be called"):
+        type("Mine", (base,), {method: lambda self, *given: given})
+
+
+def test_a_softmax_of_one_unit_is_told():
+    with pytest.warns(UserWarning, match="a softmax of one unit is 1 for every row"):
+        Dense(1, "softmax")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_named_by_its_place(value):
     model, bad = net(), at(value, 17, 2)

@@ -126,7 +126,7 @@ class MLPClassifier(Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dense
             Rows. float32 rows are trained on in float32, all others in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Classes, or a matrix of 0 and 1 for several labels a row.
@@ -261,7 +261,7 @@ class MLPClassifier(Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dense
             Rows.
 
         Returns
@@ -278,7 +278,7 @@ class MLPClassifier(Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dense
             Rows.
 
         Returns
@@ -294,7 +294,7 @@ class MLPClassifier(Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dense
             Rows.
 
         Returns

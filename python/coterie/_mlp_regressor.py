@@ -29,7 +29,8 @@ class MLPRegressor(Perceptron):
     r"""A net of dense layers that predicts numbers, with scikit-learn's interface.
 
     The loss is half the squared error, summed over the outputs of a row; so is its gradient.
-    (scikit-learn reports the mean over the outputs, but descends along the gradient of the sum.)
+    (scikit-learn descends along the same gradient, but reports the mean over the outputs: of
+    several, `tol` is a larger part of the loss there, and training may end earlier.)
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ class MLPRegressor(Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dense
             Rows. float32 rows are trained on in float32, all others in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers.
@@ -205,7 +206,7 @@ class MLPRegressor(Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), dense
             Rows.
 
         Returns

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coterie import _core
 from coterie._estimator import Estimator
@@ -14,7 +15,7 @@ from coterie._validate import check_threads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 OUTPUTS = {"identity": "linear", "logistic": "sigmoid", "softmax": "softmax"}
@@ -35,6 +36,31 @@ class Rows(NamedTuple):
         )
 
 
+class Views(list[NDArray[Any]]):
+    """Arrays of a net; an item that is set sets the values of the net."""
+
+    def __init__(self, views: list[NDArray[Any]], name: str) -> None:
+        super().__init__(views)
+        self._name = name
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        given: list[Any] = list(self)
+        given[at] = value
+        self.put(given)
+
+    def put(self, given: Sequence[ArrayLike]) -> None:
+        """Set all values, or none."""
+        shapes, wanted = [np.shape(one) for one in given], [view.shape for view in self]
+        if shapes != wanted:
+            raise ValueError(f"{self._name}: wanted arrays of shapes {wanted}, got {shapes}")
+        arrays = [np.array(one, dtype=view.dtype) for one, view in zip(given, self, strict=True)]
+        for view, one in zip(self, arrays, strict=True):
+            view[...] = one
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+
 class Weights(Estimator):
     """Base of the perceptrons: `_theta` holds kernel, bias, kernel, bias, ..."""
 
@@ -50,29 +76,21 @@ class Weights(Estimator):
 
     @property
     def coefs_(self) -> list[NDArray[Any]]:
-        """Kernels, (n_in, n_out) each; writing to them changes the net."""
-        return [self._matrix(i) for i in range(self._n_steps())]
+        """Kernels, (n_in, n_out) each; what is written to them, or in their place, is the net's."""
+        return Views([self._matrix(i) for i in range(self._n_steps())], "coefs_")
 
     @coefs_.setter
     def coefs_(self, coefs: Sequence[ArrayLike]) -> None:
-        self._set([self._matrix(i) for i in range(self._n_steps())], coefs, "coefs_")
+        self.coefs_[:] = [np.asarray(one) for one in coefs]
 
     @property
     def intercepts_(self) -> list[NDArray[Any]]:
-        """Biases, (n_out,) each; writing to them changes the net."""
-        return [self._bias(i) for i in range(self._n_steps())]
+        """Biases, (n_out,) each; what is written to them, or in their place, is the net's."""
+        return Views([self._bias(i) for i in range(self._n_steps())], "intercepts_")
 
     @intercepts_.setter
     def intercepts_(self, intercepts: Sequence[ArrayLike]) -> None:
-        self._set([self._bias(i) for i in range(self._n_steps())], intercepts, "intercepts_")
-
-    def _set(self, views: list[NDArray[Any]], given: Sequence[ArrayLike], name: str) -> None:
-        arrays = [np.asarray(one, dtype=self._theta.dtype) for one in given]
-        shapes, wanted = [one.shape for one in arrays], [view.shape for view in views]
-        if shapes != wanted:
-            raise ValueError(f"{name}: wanted arrays of shapes {wanted}, got {shapes}")
-        for view, one in zip(views, arrays, strict=True):
-            view[...] = one
+        self.intercepts_[:] = [np.asarray(one) for one in intercepts]
 
     def _n_steps(self) -> int:
         if "_theta" not in vars(self):

@@ -45,7 +45,10 @@ class Callback(Configured):
         """Do what comes before an epoch; epochs are counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Do what comes after an epoch; `logs` has loss and metrics, also as 'val_...'."""
+        """Do what comes after an epoch; `logs` has loss and metrics, also as 'val_...'.
+
+        What is added to `logs` reaches the callbacks behind this one, and the history.
+        """
 
 
 class History(Callback):

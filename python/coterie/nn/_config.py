@@ -13,9 +13,17 @@ class Configured:
     """Base of what is described by the arguments of its `__init__`, kept under their names."""
 
     _arguments: ClassVar[dict[str, Any]] = {}
+    _in_core: ClassVar[tuple[str, ...]] = ()  # methods of Keras that nobody would call here
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name in cls._in_core:
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: would never be called; layers, losses, penalties and "
+                    "optimizers are computed in the core, and only callbacks, initializers and "
+                    "schedules may be written in Python"
+                )
         if "__init__" in vars(cls):
             cls._arguments = arguments_of(cls)
 
@@ -45,7 +53,8 @@ def lookup(
     wanted = ", ".join(map(repr, names))
     error = ValueError if isinstance(value, str) else TypeError
     none = " or None" if optional else ""
-    raise error(f"{what}: wanted one of {wanted}, a {kind.__name__}{none}, got {value!r}")
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    raise error(f"{what}: wanted one of {wanted}, {article} {kind.__name__}{none}, got {value!r}")
 
 
 def packed(value: Any) -> Any:

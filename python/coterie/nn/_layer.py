@@ -48,12 +48,15 @@ class Layer(Configured):
         With None for the number of rows; known once the net is built.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    _in_core = ("build", "call", "compute_output_shape", "__call__")
+
+    def __init__(self, name: str | None = None, input_shape: Sequence[int] | None = None) -> None:
         given: object = name
         if given is not None and not (isinstance(given, str) and given and "/" not in given):
             raise ValueError(f"name: wanted a text without '/', got {name!r}")
         self.name = name
         self.trainable = True
+        self._first = None if input_shape is None else row_shape(input_shape, "input_shape")
         self._in: Shape | None = None
         self._out: Shape = ()
         self._declared: list[Weight] = []
@@ -64,6 +67,11 @@ class Layer(Configured):
         super().__setattr__(name, value)
         if not name.startswith("_"):
             Layer._changes += 1
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this layer again, by name."""
+        config = {n: getattr(self, n) for n in self._arguments if not n.startswith("input_")}
+        return config | ({} if self._first is None else {"input_shape": self._first})
 
     def __repr__(self) -> str:
         changed = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from coterie._estimator import warn
 from coterie._validate import check_int, check_number, check_option, check_real
+from coterie.nn import losses
 from coterie.nn._callback import Callback
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ class _Monitor(Callback):
     def _upwards(self) -> bool:
         if self.mode != "auto":
             return self.mode == "max"
-        return self.monitor.endswith(("accuracy", "acc", "auc"))
+        name = self.monitor.lower()
+        if name.endswith(("accuracy", "acc", "auc")):
+            return True
+        if name.endswith(("loss", "error", *losses.NAMES)):
+            return False
+        raise ValueError(f"mode: wanted 'min' or 'max' for {self.monitor!r}, got 'auto'")
 
     def _better(self, value: float, than: float) -> bool:
         least = abs(self.min_delta)
@@ -69,7 +75,7 @@ class EarlyStopping(_Monitor):
     verbose : int, default=0
         Above 0, say so.
     mode : {'auto', 'min', 'max'}, default='auto'
-        Which way is better; 'auto' takes accuracies to grow and all else to fall.
+        Which way is better; 'auto' knows that accuracies grow, and that losses and errors fall.
     baseline : float, default=None
         Patience is only renewed by values better than this, too.
     restore_best_weights : bool, default=False

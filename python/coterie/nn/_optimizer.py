@@ -37,6 +37,7 @@ class Optimizer(Configured):
         Steps taken so far, over all fits.
     """
 
+    _in_core = ("apply", "apply_gradients", "build", "update_step")
     _name: ClassVar[str]
 
     iterations: int

@@ -12,7 +12,7 @@ from coterie._estimator import _not_fitted
 from coterie._validate import check_int, check_threads
 from coterie.nn._layer import Layer, as_arrays
 from coterie.nn._net import Net, check_dtype, check_shape, default_name
-from coterie.nn.layers import Dense, Input
+from coterie.nn.layers import Input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,7 +130,7 @@ class Stack:
             shape = first.shape
         elif first is not None and first.built:
             shape = first._known()
-        elif isinstance(first, Dense):
+        elif first is not None:
             shape = first._first
         if shape is not None and self.layers:
             self._build(shape)

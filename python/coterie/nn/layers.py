@@ -14,6 +14,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
+from coterie._estimator import warn
 from coterie._validate import check_bool, check_int, check_real
 from coterie.nn import initializers, regularizers
 from coterie.nn._activations import ELU, SLOPES, Activation, LeakyReLU, activation_name
@@ -113,7 +114,11 @@ class Dense(Layer):
         input_shape: tuple[int, ...] | None = None,
         input_dim: int | None = None,
     ) -> None:
-        super().__init__(name)
+        if input_dim is not None:
+            if input_shape is not None:
+                raise ValueError("input_dim: wanted either input_dim or input_shape, got both")
+            input_shape = (input_dim,)
+        super().__init__(name, input_shape)
         self.units = check_int(units, "units")
         self.activation = activation_name(activation)
         self.use_bias = check_bool(use_bias, "use_bias")
@@ -122,18 +127,8 @@ class Dense(Layer):
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
         self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
         self.activity_regularizer = regularizers.get(activity_regularizer, "activity_regularizer")
-        if input_dim is not None:
-            if input_shape is not None:
-                raise ValueError("input_dim: wanted either input_dim or input_shape, got both")
-            input_shape = (input_dim,)
-        self._first: Shape | None = None
-        if input_shape is not None:
-            self._first = row_shape(input_shape, "input_shape")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this layer again, by name."""
-        config = {n: getattr(self, n) for n in self._arguments if not n.startswith("input_")}
-        return config | ({} if self._first is None else {"input_shape": self._first})
+        if self.activation == "softmax" and self.units == 1:
+            warn("Dense: a softmax of one unit is 1 for every row; wanted 'sigmoid'?", UserWarning)
 
     @property
     def kernel(self) -> NDArray[Any]:
@@ -287,7 +282,15 @@ class SparsityRegularization(Elementwise):
 
 
 class Flatten(Layer):
-    """Rows of any shape become vectors, the last index running fastest."""
+    """Rows of any shape become vectors, the last index running fastest.
+
+    Parameters
+    ----------
+    name : str, default=None
+        By default 'flatten' and a number.
+    input_shape : tuple of int, default=None
+        Shape of a row, for a first layer without an Input before it.
+    """
 
     def _shape_after(self, shape: Shape) -> Shape:
         return (math.prod(shape),)

@@ -40,9 +40,11 @@ class Loss(Configured):
     Parameters
     ----------
     reduction : {'sum_over_batch_size', 'sum'}, default='sum_over_batch_size'
-        Whether the sum over the rows is divided by their number.
+        Whether the sum over the rows is divided by their number. With 'sum', `fit` reports the mean
+        of the sums of its batches as 'loss', `evaluate` and validation the sum over all rows.
     """
 
+    _in_core = ("call", "__call__")
     _name: ClassVar[str]
     from_logits: bool = False
 
@@ -162,6 +164,8 @@ class CategoricalCrossentropy(_Crossentropy):
 
 class SparseCategoricalCrossentropy(Loss):
     """-log p[y], for targets that are numbers of classes, 0 to m - 1.
+
+    Outputs that come from no softmax are divided by their sum and clipped to [1e-7, 1 - 1e-7].
 
     Parameters
     ----------

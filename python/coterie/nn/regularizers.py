@@ -22,6 +22,8 @@ __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 class Regularizer(Configured):
     """Base of the penalties: `l1` and `l2` are their weights."""
 
+    _in_core = ("__call__",)
+
     l1: float = 0.0
     l2: float = 0.0
 

@@ -78,7 +78,19 @@ class _Decay(_Vector):
 
 
 class ExponentialDecay(_Decay):
-    """initial_learning_rate * decay_rate^(step / decay_steps)."""
+    """initial_learning_rate * decay_rate^(step / decay_steps).
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        Steps, not epochs, in which the rate decays by decay_rate.
+    decay_rate : float
+        The factor of decay_steps steps.
+    staircase : bool, default=False
+        Whether step / decay_steps is rounded down, so that the rate falls in jumps.
+    """
 
     def __call__(self, step: Steps) -> Any:
         """Return the learning rate of a step or of an array of steps."""
@@ -86,7 +98,19 @@ class ExponentialDecay(_Decay):
 
 
 class InverseTimeDecay(_Decay):
-    """initial_learning_rate / (1 + decay_rate * step / decay_steps)."""
+    """initial_learning_rate / (1 + decay_rate * step / decay_steps).
+
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        Steps, not epochs, in which the rate decays to 1 / (1 + decay_rate).
+    decay_rate : float
+        What decay_steps steps add to the divisor.
+    staircase : bool, default=False
+        Whether step / decay_steps is rounded down, so that the rate falls in jumps.
+    """
 
     def __call__(self, step: Steps) -> Any:
         """Return the learning rate of a step or of an array of steps."""
@@ -94,7 +118,15 @@ class InverseTimeDecay(_Decay):
 
 
 class PiecewiseConstantDecay(_Vector):
-    """values[i] up to and with step boundaries[i], the last value after them."""
+    """values[i] up to and with step boundaries[i], the last value after them.
+
+    Parameters
+    ----------
+    boundaries : sequence of int
+        Steps, ascending.
+    values : sequence of float
+        The rates, one more than boundaries.
+    """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
         if len(values) != len(boundaries) + 1:
@@ -114,7 +146,18 @@ class PiecewiseConstantDecay(_Vector):
 class PolynomialDecay(_Vector):
     """From initial to end in decay_steps, along (1 - step / decay_steps)^power.
 
-    With `cycle`, decay_steps is multiplied whenever it is passed, so that the rate rises again.
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        Steps, not epochs, after which the rate is at its end.
+    end_learning_rate : float, default=0.0001
+        The rate from then on.
+    power : float, default=1.0
+        1 is a straight line; more falls faster at first.
+    cycle : bool, default=False
+        Whether decay_steps is multiplied whenever it is passed, so that the rate rises again.
     """
 
     def __init__(
@@ -143,8 +186,18 @@ class PolynomialDecay(_Vector):
 class CosineDecay(_Vector):
     """Half a cosine from the initial rate to alpha times it, after a linear warm-up if wanted.
 
-    With `warmup_target`, the rate first rises from `initial_learning_rate` to it in
-    `warmup_steps`, and then decays from there.
+    Parameters
+    ----------
+    initial_learning_rate : float
+        The rate of step 0.
+    decay_steps : int
+        Steps, not epochs, of the decay, after those of the warm-up.
+    alpha : float, default=0.0
+        The rate at the end, as a share of that at the start of the decay.
+    warmup_target : float, default=None
+        The rate first rises to this, and decays from there; None: no warm-up.
+    warmup_steps : int, default=0
+        Steps in which it rises, if there is a target.
 
     References
     ----------

@@ -102,8 +102,9 @@ class Sequential(Stack):
         loss : str or Loss
             Such as 'mse' or 'binary_crossentropy', or an object of `coterie.nn.losses`.
         metrics : sequence of str, default=None
-            Reported beside the loss: 'accuracy', 'binary_accuracy', 'categorical_accuracy',
-            'sparse_categorical_accuracy', 'mse', 'mae'.
+            Reported beside the loss: 'accuracy' ('acc'), 'binary_accuracy',
+            'categorical_accuracy', 'sparse_categorical_accuracy', 'mse', 'mae'. 'accuracy' is
+            binary, over all outputs, for one output and under binary cross-entropy.
 
         Raises
         ------
