@@ -3,9 +3,7 @@
 import copy
 import os
 import pickle
-import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -131,37 +129,6 @@ def test_sparse_items_may_come_in_parts():
     for part in (items[:1], items[1:1], items[1:]):
         index.add(part)
     assert_same(index.search(items, 9), CosineIndex(items).search(items, 9))
-
-
-def test_searches_go_on_while_items_are_added():
-    items, queries = real(4000, 32, np.float32), real(3, 32, np.float32, 1)
-    sizes = range(1000, 4001, 250)
-    answers = [CosineIndex(items[:size]).search(queries, 5) for size in sizes]
-    index, done = CosineIndex(items[:1000]), threading.Event()
-
-    def searches():
-        found = []
-        while not (done.is_set() and found):
-            found.append(index.search(queries, 5))
-        return found
-
-    with ThreadPoolExecutor(2) as pool:
-        readers = [pool.submit(searches) for _ in range(2)]
-        for first, last in pairwise(sizes):
-            index.add(items[first:last])
-        done.set()
-        for found in [result for reader in readers for result in reader.result()]:
-            assert any(np.array_equal(found.scores, right.scores) for right in answers)
-    assert_same(index.search(queries, 5), answers[-1])
-
-
-def test_items_of_many_threads_are_all_kept():
-    index = CosineIndex(X[:1])
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda i: index.add(X[i : i + 1]), range(1, 60)))
-    assert len(index) == 60
-    found, right = index.search(Q, 60), CosineIndex(X[:60]).search(Q, 60)
-    np.testing.assert_array_equal(found.scores, right.scores)
 
 
 def test_an_index_of_nothing():
@@ -378,21 +345,3 @@ def test_refusals(options, message):
 def test_refused_searches(options, message):
     with pytest.raises(ValueError, match=message):
         CosineIndex(X).search(**({"queries": Q} | options))
-
-
-def test_many_threads_may_search():
-    index, wrong, barrier = CosineIndex(X, n_threads=2), [], threading.Barrier(8)
-    alone = index.search(Q, 7)
-
-    def work():
-        barrier.wait()
-        wrong.extend(
-            1 for _ in range(10) if not np.array_equal(index.search(Q, 7).indices, alone.indices)
-        )
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong

@@ -1,5 +1,7 @@
 """Nets trained side by side end as each alone."""
 
+import copy
+
 import numpy as np
 import pytest
 from coterie import nn
@@ -32,6 +34,13 @@ def test_fit_many_is_each_alone():
         options = {k: v for k, v in other.items() if k not in ("model", "x", "y")}
         assert other["model"].fit(X, Y, **options).history == history.history
         np.testing.assert_array_equal(weights_of(job["model"]), weights_of(other["model"]))
+
+
+def test_a_net_and_its_shallow_copy_are_one():
+    model = net()
+    jobs = [{"model": one, "x": X, "y": Y} for one in (model, copy.copy(model))]
+    with pytest.raises(ValueError, match="fits: wanted a model of its own for each, got one twice"):
+        nn.fit_many(jobs)
 
 
 def test_fit_many_with_callbacks():

@@ -1,6 +1,8 @@
 """What a net is left with when something is refused, shared, changed or saved half-way."""
 
 import copy
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -280,6 +282,45 @@ def test_an_error_of_one_fit_is_told_as_it_is():
 
     with pytest.raises(KeyError, match="mine"):
         many([20000, 2], callbacks=[nn.LambdaCallback(on_epoch_end=fail)])
+
+
+def test_layers_added_before_the_first_epoch_stop_the_fit():
+    model = net(Dense(3, "tanh"))
+    Z = np.tile(Y, (1, 3))
+    add = nn.LambdaCallback(on_train_begin=lambda logs: model.add(Dense(1)))
+    rows = X.astype(np.float32)
+    with pytest.raises(RuntimeError, match="wanted the net as it was, got layers added"):
+        model.fit(rows, Z, callbacks=[add])
+    before = model.get_weights()
+    model.fit(rows, Y)
+    assert all((was != now).any() for was, now in zip(before, model.get_weights(), strict=True))
+    out = model.layers[0].kernel.copy()
+    model.layers[0].kernel[...] = 0  # what layers show is what predicts
+    assert (out != 0).any()
+    assert np.ptp(model.predict(X)) == 0
+
+
+class Running:
+    """A fit, to the net that it holds."""
+
+
+def test_what_a_fit_held_is_free_when_it_is_gone():
+    identity, fit, other = net()._identity, Running(), Running()
+    assert identity.claim(fit)
+    assert identity.in_use
+    assert not identity.claim(other)
+    assert not pickle.loads(pickle.dumps(identity)).in_use
+    identity.release(other)  # is none of its business
+    assert identity.in_use
+    child = os.fork()
+    if child == 0:
+        os._exit(identity.in_use or not identity.claim(other))
+    assert os.waitpid(child, 0)[1] == 0
+    del fit  # as an interrupt leaves it
+    assert not identity.in_use
+    assert identity.claim(other)
+    identity.release(other)
+    assert not identity.in_use
 
 
 def test_ctrl_c_reaches_fits_of_other_threads(ctrl_c):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -33,11 +32,13 @@ BLOCK = 1 << 20  # of them are found at a time
 
 
 class Kept:
-    """A copy of items, all finite, ready to be searched; arguments are checked already."""
+    """A copy of items, all finite, ready to be searched; arguments are checked already.
+
+    Nothing of it ever changes, so that any number of threads may use it.
+    """
 
     def __init__(self, rows: Rows, metric: str, precision: str, n_threads: int | None) -> None:
         self.metric, self.precision, self.dtype = metric, precision, rows.dtype
-        self._adding = Lock()
         self.items: Rows | _core.TopNIndex
         check_finite(rows, "items")
         if isinstance(rows, SparseRows):
@@ -78,22 +79,19 @@ class Kept:
         """Return the items in their order."""
         return self.items.items() if isinstance(self.items, _core.TopNIndex) else self.items
 
-    def add(self, rows: Rows, n_threads: int | None) -> None:
-        """Add rows of the same dtype, sparse if and only if the others are.
-
-        Searches in other threads go on with the items they began with.
-        """
-        if rows.shape[0] == 0:
-            return
+    def joined(self, rows: Rows, n_threads: int | None) -> Kept:
+        """Return these items and rows of the same dtype, sparse if and only if the others are."""
         check_finite(rows, "items")
-        with self._adding:
-            if isinstance(rows, SparseRows):
-                stack = need_sparse("items").vstack
-                matrices = [cast("SparseRows", self.items).matrix, rows.matrix]
-                self.items = SparseRows(stack(matrices, format="csr"), self.dtype)
-            else:
-                both = np.concatenate([cast("Floats", self.rows()), rows])
-                self.items = self._packed(both, n_threads)
+        more = Kept.__new__(Kept)
+        vars(more).update(vars(self))
+        if isinstance(rows, SparseRows):
+            stack = need_sparse("items").vstack
+            matrices = [cast("SparseRows", self.items).matrix, rows.matrix]
+            more.items = SparseRows(stack(matrices, format="csr"), self.dtype)
+        else:
+            both = np.concatenate([cast("Floats", self.rows()), rows])
+            more.items = self._packed(both, n_threads)
+        return more
 
     def search(self, queries: Rows | None, wanted: Wanted, n_threads: int | None) -> TopN:
         """Return the best items of every query; None stands for the items, less each itself."""

@@ -140,8 +140,7 @@ class Perceptron(Weights):
             # data in the first epoch alone, and puts the weights back before it says so.
             refused = isinstance(error, (MemoryError, TypeError, ValueError))
             if not training or (refused and not isinstance(error, DivergenceError)):
-                vars(self).clear()
-                vars(self).update(before)
+                self.__dict__ = before
             raise
 
     def _prepared(

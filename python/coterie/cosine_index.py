@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["CosineIndex"]
 
 FORMAT = "coterie.CosineIndex 1"
+
+_turn = threading.RLock()  # for a moment, of who adds
 
 
 class CosineIndex:
@@ -73,7 +76,7 @@ class CosineIndex:
     Notes
     -----
     A search takes O(n_queries * n_items * n_features) operations; for one query, that is one pass
-    over the items. Several threads may search at a time, but not while one adds.
+    over the items. Several threads may search and add at a time.
 
     Examples
     --------
@@ -155,9 +158,10 @@ class CosineIndex:
         rows, single = None, False
         if queries is not None:
             rows, single = check_queries(queries, self.n_features)
-        shape = (self.n_items if rows is None else rows.shape[0], self.n_items)
+        kept = self._kept  # another thread may add
+        shape = (kept.n_items if rows is None else rows.shape[0], kept.n_items)
         wanted = check_wanted(n, threshold, exclude, deny, shape, self.metric, single)
-        found = self._kept.search(rows, wanted, self.n_threads)
+        found = kept.search(rows, wanted, self.n_threads)
         return TopN(found.indices[0], found.scores[0]) if single else found
 
     def add(self, items: ArrayLike) -> None:
@@ -190,7 +194,14 @@ class CosineIndex:
         if isinstance(rows, SparseRows) != sparse:
             words = ("dense", "sparse") if sparse else ("sparse", "dense")
             raise TypeError(f"items: wanted {words[1]} rows, as the index has, got {words[0]} ones")
-        self._kept.add(in_dtype(rows, self.dtype), self.n_threads)
+        rows = in_dtype(rows, self.dtype)
+        while rows.shape[0]:
+            kept = self._kept
+            more = kept.joined(rows, self.n_threads)
+            with _turn:
+                if self._kept is kept:  # and not what another thread has made of it meanwhile
+                    self._kept = more
+                    return
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a file, in NumPy's .npz format, whatever the name.

@@ -5,6 +5,7 @@
 #include <queue>
 #include <tuple>
 
+#include "../../base/check.hpp"
 #include "linkage.hpp"
 
 namespace coterie::linkage {
@@ -74,8 +75,10 @@ std::vector<index> in_order(const std::vector<Merge>& merges, std::vector<index>
 }  // namespace
 
 void emit_edges(std::vector<Merge> edges, index n, bool root, double* z) {
-  for (Merge& e : edges)
+  for (Merge& e : edges) {
+    if (std::isnan(e.height)) refuse("X", "distances that are numbers", "NaN");
     if (e.low > e.high) std::swap(e.low, e.high);
+  }
   std::sort(edges.begin(), edges.end(),
             [](const Merge& a, const Merge& b) { return key(a) < key(b); });
   Forest forest(n);

@@ -13,6 +13,7 @@
 #include <limits>
 #include <memory>
 
+#include "../../base/check.hpp"
 #include "../../base/interrupt.hpp"
 #include "../../base/threads.hpp"
 #include "../../engine/linkage_table.hpp"
@@ -67,8 +68,11 @@ class Outside {
   index nearest() {
     const TreeNearest found = step();
     const double limit = above(found.least);
+    if (!std::isfinite(limit) || found.at >= count_) untold();
     if (found.second > limit && (exact_ || next_[found.at] > limit)) return found.at;
-    return decide(limit);
+    const index at = decide(limit);
+    if (at < 0) untold();
+    return at;
   }
   bool patient() const { return work_ < x_.rows * x_.rows / kPatience; }
 
@@ -91,6 +95,10 @@ class Outside {
   }
 
  private:
+  // Only if rows change while they are read.
+  [[noreturn]] static void untold() {
+    refuse("X", "distances of which the least can be told", "none");
+  }
   bool root() const { return metric_ != PairMetric::cityblock && metric_ != PairMetric::chebyshev; }
   float* at(index i) { return panels_.data() + i / kPanel * kPanel * x_.cols + i % kPanel; }
 
@@ -183,7 +191,7 @@ class Outside {
     for (index p = 0; p < count_; p += kPanel) {
       int some = 0;
       for (index i = p; i < p + kPanel; ++i) some |= int(best[i] <= limit);
-      for (index i = p; some && i < p + kPanel; ++i) {
+      for (index i = p; some && i < std::min(p + kPanel, count_); ++i) {
         if (best[i] > limit) continue;
         const Merge one = decided(i);
         if (before(one, least)) least = one, at = i;

@@ -60,7 +60,7 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     """
     threads = check_threads(n_threads)
     ready = [_prepared(one, f"fits[{i}]") for i, one in enumerate(fits)]
-    if len({id(fit.model) for fit in ready}) < len(ready):
+    if len({id(fit.net) for fit in ready}) < len(ready):
         raise ValueError("fits: wanted a model of its own for each, got one twice")
     watching = [id(one) for fit in ready for one in fit.callbacks]
     if len(set(watching)) < len(watching):

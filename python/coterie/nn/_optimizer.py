@@ -14,6 +14,8 @@ from coterie.nn.schedules import LearningRateSchedule
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from coterie.nn._identity import Identity
+
 
 class Optimizer(Configured):
     """What all optimisers share.
@@ -42,8 +44,6 @@ class Optimizer(Configured):
 
     iterations: int
 
-    _ruled = False  # by its schedule, while a fit runs
-
     def __init__(
         self,
         learning_rate: float | LearningRateSchedule = 0.01,
@@ -61,7 +61,7 @@ class Optimizer(Configured):
         limits = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n)]
         if len(limits) > 1:
             raise ValueError(f"{limits[0]}: wanted one kind of clipping, got {limits[1]} too")
-        self._owner: object = None  # whose weights the slots belong to
+        self._owner: Identity | None = None  # whose weights the slots belong to
         self._forget()
 
     @property
@@ -74,7 +74,7 @@ class Optimizer(Configured):
 
     @learning_rate.setter
     def learning_rate(self, value: float | LearningRateSchedule) -> None:
-        if self._ruled and (self._schedule is not None or isinstance(value, LearningRateSchedule)):
+        if self._in_use and (self._schedule is not None or isinstance(value, LearningRateSchedule)):
             raise TypeError(
                 f"learning_rate: wanted none but {self.learning_rate!r} during a fit, got {value!r}"
                 "; a callback may set a number where it is a number"
@@ -84,6 +84,12 @@ class Optimizer(Configured):
             return
         self._rate[0] = check_real(value, "learning_rate")
         self._schedule = None
+
+    @property
+    def _in_use(self) -> bool:
+        """Whether a fit runs."""
+        owner = vars(self).get("_owner")
+        return owner is not None and owner.in_use
 
     def _options(self) -> dict[str, float | bool]:
         """Return what the core has to know beside the rate and the clipping."""
@@ -115,16 +121,12 @@ class Optimizer(Configured):
             **self._options(),
         }
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy has, which no fit is using."""
-        return {name: value for name, value in vars(self).items() if name != "_ruled"}
-
     def _forget(self) -> None:
         """Begin again, as if it had taken no step."""
         self.iterations = 0
         self._slots: NDArray[Any] | None = None
 
-    def _belong(self, owner: object) -> None:
+    def _belong(self, owner: Identity) -> None:
         """Serve the weights of one net, once and for all."""
         if self._owner is not None and self._owner is not owner:
             raise ValueError(

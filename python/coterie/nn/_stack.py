@@ -10,6 +10,7 @@ import numpy as np
 
 from coterie._estimator import _not_fitted
 from coterie._validate import check_int, check_threads
+from coterie.nn._identity import Identity
 from coterie.nn._layer import Layer, as_arrays
 from coterie.nn._net import Net, check_dtype, check_shape, default_name
 from coterie.nn.layers import Input
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-
-class Identity:
-    """What a net and its optimiser know each other by; a copy of both has one of its own."""
 
 
 class Stack:

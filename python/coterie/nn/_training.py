@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,8 +33,6 @@ NO_HOOKS = tuple(
     for what in ("batch", "train_batch", "test", "test_batch", "predict", "predict_batch")
     for when in ("begin", "end")
 )
-_running: set[int] = set()  # nets that are being fitted, by id
-_turn = threading.Lock()
 
 
 @dataclass(kw_only=True)
@@ -95,6 +92,8 @@ class Fit:
     def arguments(self) -> tuple[Any, ...]:
         """Return the arguments of the core's fit."""
         model, net = self.model, self.net
+        if model._net is not net:
+            raise RuntimeError("fit: wanted the net as it was, got layers added before it began")
         net.adopt(self.part.X.dtype)
         settings = {
             "epochs": self.seen + self.count,
@@ -219,20 +218,13 @@ class Fit:
 @contextmanager
 def alone(fits: list[Fit]) -> Iterator[None]:
     """Refuse a fit of a net while another one runs, in a callback or in another thread."""
-    nets = {id(fit.net) for fit in fits}
-    with _turn:
-        if nets & _running:
-            raise RuntimeError("fit: wanted one fit of a net at a time, got one while another runs")
-        _running.update(nets)
-    for fit in fits:
-        fit.optimizer._ruled = True
     try:
+        if not all(fit.model._identity.claim(fit) for fit in fits):
+            raise RuntimeError("fit: wanted one fit of a net at a time, got one while another runs")
         yield
     finally:
         for fit in fits:
-            fit.optimizer._ruled = False
-        with _turn:
-            _running.difference_update(nets)
+            fit.model._identity.release(fit)
 
 
 def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
