@@ -232,3 +232,21 @@ print((a.labels_ == b.labels_).all(), *sorted(files))
     print(f"{len(files)} OpenMP runtimes: {', '.join(files)}")
     assert agree == "True"
     assert len(files) <= 2
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_python_may_end_while_a_daemon_thread_is_at_work(n_threads):
+    code = f"""
+import threading, time, coterie, numpy as np
+X = np.random.default_rng(0).normal(size=(20000, 30))
+begun = threading.Event()
+def work():
+    while True:
+        begun.set()
+        coterie.KMeans(20, n_init=1, max_iter=50, n_threads={n_threads}, random_state=0).fit(X)
+threading.Thread(target=work, daemon=True).start()
+begun.wait()
+time.sleep(0.3)
+print("end")
+"""
+    assert child.run(code, PYTHONWARNINGS="ignore") == "end"

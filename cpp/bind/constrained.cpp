@@ -37,7 +37,7 @@ py::tuple merges(const Array<std::int32_t>& low, const Array<std::int32_t>& high
   }
   linkage::Merges made;
   {
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     made = linkage::constrained(graph, by, lengths, x, n_clusters);
   }
   return py::make_tuple(vector_of(made.children), vector_of(made.heights));

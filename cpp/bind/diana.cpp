@@ -20,14 +20,14 @@ void divide(const Array<double>& distances, Array<double> merges, Array<index> o
   const int team = threads1(n_threads);
   if (distances.ndim() == 1) {
     const Condensed condensed{in1d(distances, "distances", n * (n - 1) / 2), n};
-    const py::gil_scoped_release nogil;
+    const NoGil nogil;
     diana::divide(condensed, out, team);
     return;
   }
   const Square square{view2d(distances, "distances")};
   check_size(square.matrix.rows, n, "distances");
   check_size(square.matrix.cols, n, "distances");
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   diana::divide(square, out, team);
 }
 

@@ -19,7 +19,7 @@ void define(py::module_& m) {
         if (yv.rows != xv.cols) refuse("y", "as many rows as x has columns", yv.rows, " and ", xv.cols);
         T* to = out2d(out, "out", xv.rows, yv.cols);
         const int team = threads1(n_threads);
-        py::gil_scoped_release nogil;
+        const NoGil nogil;
         product(xv, yv, to, yv.cols, team);
       },
       "x"_a.noconvert(), "y"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a);
@@ -30,7 +30,7 @@ void define(py::module_& m) {
         if (yv.rows != xv.rows) refuse("y", "as many rows as x", yv.rows, " and ", xv.rows);
         T* to = out2d(out, "out", xv.cols, yv.cols);
         const int team = threads1(n_threads);
-        py::gil_scoped_release nogil;
+        const NoGil nogil;
         split_depth(xv, yv, to, yv.cols, team);
       },
       "x"_a.noconvert(), "y"_a.noconvert(), "out"_a.noconvert(), "n_threads"_a);
@@ -41,7 +41,7 @@ using Gauge = std::pair<double, double>;
 
 template <class F>
 Gauge timed(double operations, const F& f) {
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   const auto start = std::chrono::steady_clock::now();
   volatile double keep = static_cast<double>(f());
   (void)keep;

@@ -108,7 +108,7 @@ py::tuple start(const py::object& X, const py::object& sample_weight, const Arra
     const gmm::Options options{0, 0, reg_covar, threads1(n_threads), nullptr};
     gmm::Result result;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       result = gmm::start(x, w, columns, from, options, m);
     }
     return outcome(m, result);
@@ -136,7 +136,7 @@ py::tuple fit(const py::object& X, const py::object& sample_weight,
       };
     gmm::Result result;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       result = gmm::fit(x, w, columns, before, options, m);
     }
     return outcome(m, result);
@@ -175,7 +175,7 @@ void score(const py::object& X, const std::string& type, const py::object& weigh
       out.labels = out1d(a, "labels", x.rows);
     }
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     gmm::score(x, m, out, team);
   });
 }
@@ -199,7 +199,7 @@ py::tuple expect(const py::object& X, const py::object& sample_weight, const Arr
     const int team = threads1(n_threads);
     gmm::Sums sums;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       gmm::Groups order(x.rows);
       for (index i = 0; i < x.rows; ++i) order[i] = gmm::group_of(guess[i], 0);
       sums = gmm::expect(x, w, about, m, order, team);
@@ -225,7 +225,7 @@ py::tuple gather(const py::object& X, const py::object& sample_weight, const Arr
     const int team = threads1(n_threads);
     gmm::Sums sums;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       sums = gmm::gather(x, w, about, kind, c.rows, from, at, team);
     }
     return sums_of(sums);

@@ -95,7 +95,7 @@ py::tuple moments(const py::object& X, const py::object& sample_weight, int n_th
     const int team = threads1(n_threads);
     kmeans::Moments m;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       m = kmeans::moments(x, w, team);
     }
     return py::make_tuple(vector_of(m.mean), vector_of(m.variance));
@@ -123,7 +123,7 @@ py::tuple fit(const py::object& X, const py::object& sample_weight, const Array<
       };
     kmeans::Result result;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       const kmeans::Moments moments{{m, m + x.cols}, {v, v + x.cols}};
       result = kmeans::lloyd(x, w, moments, start, c.shape(0), to, options);
     }
@@ -149,7 +149,7 @@ void assign(const py::object& X, const py::object& centers, Array<std::int32_t> 
       d = out1d(out, "sq_distances", x.rows);
     }
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     kmeans::assign(x, c.data(), c.shape(0), to, d, team);
   });
 }
@@ -165,7 +165,7 @@ double step(const py::object& X, const py::object& sample_weight, const py::obje
     double* s = out2d(sums, "sums", c.shape(0), x.cols);
     double* totals = out1d(weights, "weights", c.shape(0));
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     return kmeans::step(x, w, c.data(), c.shape(0), to, s, totals, team);
   });
 }
@@ -180,7 +180,7 @@ void plus_plus(const py::object& X, const py::object& sample_weight, index first
     if (first < 0 || first >= x.rows) refuse("first", "a row of X", first);
     std::int64_t* to = out1d(indices, "indices", u.rows + 1);
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     kmeans::plus_plus(x, w, first, u.data, u.rows + 1, u.cols, to, team);
   });
 }
@@ -193,7 +193,7 @@ py::tuple parallel(const py::object& X, const py::object& sample_weight, index f
     const int team = threads1(n_threads);
     kmeans::Candidates c;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       c = kmeans::parallel_seeding(x, w, first, seed, oversampling, rounds, team);
     }
     return py::make_tuple(vector_of(c.rows), vector_of(c.weights));
@@ -207,7 +207,7 @@ void distances(const py::object& X, const py::object& centers, const py::object&
     auto o = array_of<T>(out, "out");
     T* to = out2d(o, "out", x.rows, c.shape(0));
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     kmeans::distances(x, c.data(), c.shape(0), to, team);
   });
 }

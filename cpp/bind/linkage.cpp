@@ -66,7 +66,7 @@ void pairwise(const Array<double>& X, const std::string& metric, Array<double> o
   const View<double> x = points_of(X);
   double* to = out1d(out, "out", x.rows * (x.rows - 1) / 2);
   const PairMetric m = metric_of(metric);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   linkage::pairwise(x, m, to, threads1(n_threads));
 }
 
@@ -77,7 +77,7 @@ void cross(const Array<double>& X, const Array<double>& Y, const std::string& me
   double* to = out2d(out, "out", x.rows, y.rows);
   const PairMetric m = metric_of(metric);
   threads1(n_threads);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   linkage::cross(x, y, m, to, n_threads);
 }
 
@@ -105,7 +105,7 @@ void single(const Array<double>& X, const std::string& metric, const std::string
     refuse("metric", "one that products tell", metric);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   by_edges(x, pair, way, z, n_threads, progress);
 }
 
@@ -123,7 +123,7 @@ void points(const Array<double>& X, const std::string& method, const std::string
     refuse("method", "one with a closed form for the metric", method, " of ", metric);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   if (m == Method::single)
     by_edges(x, pair,
              linkage::is_low(x, pair)               ? Way::tree
@@ -181,7 +181,7 @@ void matrix(const Array<double>& X, const std::string& method, const std::string
   const Room ask = room_of(room);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   const bool squared = on_squares(m);
   const bool members = linkage::by_members(x, m, pair) && !angular;
   if (m != Method::single && !squared && pair != PairMetric::cosine) {
@@ -210,7 +210,7 @@ void condensed(const Array<double>& y, index n, const std::string& method, bool 
   const Method m = method_of(method);
   const Progress progress = progress_of(callback);
   threads1(n_threads);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   if (m == Method::single)
     return linkage::emit_edges(linkage::spanning_tree(d, n, progress), n, false, z);
   const bool squared = on_squares(m);

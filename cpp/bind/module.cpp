@@ -1,3 +1,8 @@
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
+#include <atomic>
 #include <mutex>
 
 #include "../base/interrupt.hpp"
@@ -8,7 +13,11 @@
 namespace coterie::bind {
 namespace {
 
+// The thread that Python's signal handlers run on; in the child of a fork, the one that forked.
+std::atomic<unsigned long> main_thread{0};
+
 bool poll() {
+  if (PyThread_get_thread_ident() != main_thread) return false;
   const py::gil_scoped_acquire gil;
   return PyErr_CheckSignals() != 0;
 }
@@ -32,6 +41,11 @@ PYBIND11_MODULE(_core, m) {
   using namespace coterie;
   m.doc() = "The compiled core of coterie; see python/coterie/_core.pyi for its contract.";
   isa::table();  // an unusable COTERIE_ISA is an error at import
+  const pybind11::object threading = pybind11::module_::import("threading");
+  bind::main_thread = threading.attr("main_thread")().attr("ident").cast<unsigned long>();
+#ifndef _WIN32
+  pthread_atfork(nullptr, nullptr, [] { bind::main_thread = PyThread_get_thread_ident(); });
+#endif
   interrupt::install(bind::poll);
   pybind11::register_exception_translator([](std::exception_ptr p) {
     try {

@@ -121,7 +121,7 @@ void forward(const Net& net, const py::object& theta, const py::object& state, c
     auto result = array_of<T>(out, "out");
     T* to = out2d(result, "out", rows.rows, net.outputs());
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     check_finite(rows, "X", team);
     if (rows.rows > 0) nn::forward(net, values, moving, rows, to, team);
   });
@@ -141,7 +141,7 @@ py::array_t<double> evaluate(const Net& net, const py::object& theta, const py::
     const int team = threads1(n_threads);
     std::vector<double> results;
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       check_data(data, "X", "Y", team);
       results = nn::evaluate(net, objective, values, moving, data, team);
     }
@@ -161,7 +161,7 @@ double gradient(const Net& net, const py::object& theta, const py::object& state
     const Data<T> data = data_of<T>(net, objective.loss, x, y, weights, "X", "Y");
     T* to = out.is_none() ? nullptr : values_of<T>(out, "out", sizes.theta);
     const nn::Settings chosen = settings_of(settings);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     check_data(data, "X", "Y", chosen.n_threads);
     return nn::gradient(net, objective, values, moving, data, chosen, to);
   });
@@ -242,7 +242,7 @@ py::dict fit(const py::args& a) {
   return visit_dtype(a[1], [&](auto zero) {
     Prepared<decltype(zero)> prepared(a);
     {
-      py::gil_scoped_release nogil;
+      const NoGil nogil;
       prepared.run();
     }
     return result_of(prepared.outcome);
@@ -271,7 +271,7 @@ py::list fit_many(const py::list& fits, int n_threads) {
   }
   {
     const int team = threads1(n_threads);
-    py::gil_scoped_release nogil;
+    const NoGil nogil;
     threads::parallel_blocks(static_cast<index>(all.size()), team,
                              [&](index i, int) { all[i].run(); });
   }
@@ -298,7 +298,7 @@ void define_layer(py::module_& m) {
         T *to_z = out2d(z, "Z", xv.rows, wv.cols), *to_a = out2d(a, "A", xv.rows, wv.cols);
         const nn::Activation act = activation_of(activation);
         const int team = threads1(n_threads);
-        py::gil_scoped_release nogil;
+        const NoGil nogil;
         if (xv.rows > 0 && wv.cols > 0)
           nn::dense_forward(xv, wv, bias, act, alpha, to_z, to_a, team);
       },
@@ -326,7 +326,7 @@ void define_layer(py::module_& m) {
         T* to_b = db.is_none() ? nullptr : values_of<T>(db, "db", wv.cols);
         const nn::Activation act = activation_of(activation);
         const int team = threads1(n_threads);
-        py::gil_scoped_release nogil;
+        const NoGil nogil;
         nn::dense_backward(gv, xv, wv, zv, av, act, alpha, to_x, to_w, to_b, team);
       },
       "dA"_a.noconvert(), "X"_a.noconvert(), "W"_a.noconvert(), "Z"_a.noconvert(),

@@ -86,7 +86,7 @@ void run(const View<T>& queries, const Items<T>& items, const Wanted& wanted, py
   auto values = array_of<T>(scores, "scores");
   const top_n::Result<T> result{out2d(into, "indices", queries.rows, options.n),
                                 out2d(values, "scores", queries.rows, options.n)};
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   top_n::search(queries, items, options, result);
 }
 
@@ -109,7 +109,7 @@ void top_n_dense(const py::object& queries, const py::object& items, index n, do
     const top_n::Keep keep = keep_for(precision, q.rows, x, m);
     std::unique_ptr<Items<T>> prepared;
     {
-      const py::gil_scoped_release nogil;
+      const NoGil nogil;
       prepared = std::make_unique<Items<T>>(x, m, keep, threads1(n_threads));
     }
     run(q, *prepared, {n, threshold, start, item, deny, exclude_self, n_threads}, indices, scores);
@@ -127,7 +127,7 @@ class Index {
     visit_rows(rows, "items", [&](const auto& x) {
       using T = std::decay_t<decltype(*x.data)>;
       const top_n::Keep keep = keep_for(precision, -1, x, m);
-      const py::gil_scoped_release nogil;
+      const NoGil nogil;
       items_ = std::make_unique<Items<T>>(x, m, keep, team);
     });
   }
@@ -168,7 +168,7 @@ void similarity(const py::object& a, const py::object& b, const std::string& met
     auto array = array_of<T>(out, "out");
     T* to = out2d(array, "out", x.rows, y.rows);
     threads1(n_threads);
-    const py::gil_scoped_release nogil;
+    const NoGil nogil;
     top_n::similarity(x, y, m, to, n_threads);
   });
 }

@@ -106,7 +106,7 @@ void search(const A& queries, const B& items, const Wanted& wanted, Array<std::i
             const py::object& scores) {
   const Request request = wanted.request(queries.rows, items.rows);
   const Found out = found_of(indices, scores, queries.rows, request.n);
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   top_n::search(queries, items, request, out);
 }
 

@@ -11,7 +11,7 @@ using Z = Array<double>;
 // f(tree), and the tree built for it, without the GIL.
 template <class F>
 auto with_tree(const View<double>& z, const F& f) {
-  const py::gil_scoped_release nogil;
+  const NoGil nogil;
   return f(tree::Tree(z));
 }
 
