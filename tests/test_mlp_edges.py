@@ -379,3 +379,10 @@ def test_early_stopping_needs_weights_in_both_parts(ours, part):
         model.fit(X, target(ours), weights)
     weights[np.flatnonzero(train if part == "train" else held)[0]] = 1
     model.fit(X, target(ours), weights)
+
+
+@pytest.mark.parametrize(("ours", "scale"), [(MLPClassifier, 1e155), (MLPRegressor, 1e100)])
+def test_lbfgs_does_not_call_a_gradient_small_that_overflows(ours, scale):
+    model = small(ours, solver="lbfgs", hidden_layer_sizes=())
+    with pytest.warns(match="lbfgs failed to converge: the gradient is too large"):
+        model.fit(scale * X, target(ours))

@@ -77,11 +77,14 @@ def minimize(
     for n_iter in range(max_iter):
         if np.abs(gradient).max(initial=0) <= gtol:
             return Minimum(x, value, n_iter, calls, True, "the gradient is small enough")
-        direction = _direction(gradient, pairs)
-        slope = float(gradient @ direction)
-        if not slope < 0:  # rounding has spoilt the memory
-            pairs.clear()
-            direction, slope = -gradient, -float(gradient @ gradient)
+        with np.errstate(over="ignore"):
+            direction = _direction(gradient, pairs)
+            slope = float(gradient @ direction)
+            if not slope < 0:  # rounding has spoilt the memory
+                pairs.clear()
+                direction, slope = -gradient, -float(gradient @ gradient)
+        if not math.isfinite(slope):
+            return Minimum(x, value, n_iter, calls, False, "the gradient is too large")
         first = 1.0 if pairs else min(1.0, 1 / float(np.abs(gradient).sum()))
         start = Point(0.0, value, slope, gradient)
         found, used = _search(function, x, direction, start, first, max_calls - calls)

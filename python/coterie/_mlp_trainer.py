@@ -81,11 +81,12 @@ class Trainer:
         arguments: tuple[Any, ...] = (model._net, model._theta, state, slots, *self.part, None)
         arguments += (model._full_loss(), [], optimizer._spec(0), settings, history, self._between)
         steps = math.ceil(len(self.part.X) / self.batch_size)
+        outcome: dict[str, Any] | None = None
         try:
             outcome = _core.nn_fit(*arguments)
         finally:
             model._epochs += model.n_iter_
-            optimizer.iterations += steps * model.n_iter_
+            optimizer.iterations += outcome["iterations"] if outcome else steps * model.n_iter_
             if self.best is not None:
                 model._theta[...] = self.best
         if outcome["diverged"] is not None:

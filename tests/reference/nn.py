@@ -179,7 +179,7 @@ def forward(ops, theta, state, X, *, training=False, seed=0, epoch=0, rows=None,
 def weight_penalty(ops, theta):
     total = 0.0
     for op in ops:
-        if op["kind"] != "dense":
+        if op["kind"] != "dense" or not op.get("trainable", True):
             continue
         d, m = op["inputs"], op["outputs"]
         for at, size, name in (("weights", d * m, ""), ("bias", m, "bias_")):

@@ -31,16 +31,17 @@ void shuffle(index* order, index n, std::uint64_t seed, index epoch) {
   for (index i = n - 1; i > 0; --i) std::swap(order[i], order[below(key, counter, i + 1)]);
 }
 
-// Parameters and statistics at some point of the fit.
+// Parameters, statistics and slots at some point of the fit, and the steps taken to there.
 template <class T>
 struct Saved {
   Saved(index theta, index state, index slots, int threads)
       : values(theta + state + slots), sizes{theta, state, slots}, n_threads(threads) {}
-  void take(const T* theta, const T* state, const T* slots) {
+  void take(const T* theta, const T* state, const T* slots, index steps) {
     T* to = values.data();
     const T* from[] = {theta, state, slots};
     for (int k = 0; k < 3; to += sizes[k++]) copy(from[k], sizes[k], to);
     filled = true;
+    iterations = steps;
   }
   void copy(const T* from, index n, T* to) const {
     constexpr index block = index{1} << 16;
@@ -60,7 +61,7 @@ struct Saved {
     std::copy_n(from + sizes[0] + sizes[1], sizes[2], slots);
   }
   Buffer<T> values;
-  index sizes[3];
+  index sizes[3], iterations = 0;
   int n_threads;
   bool filled = false;
 };
@@ -93,7 +94,7 @@ class Loop {
          ++epoch, row += columns) {
       // A single step is done or not: an interrupt then leaves no half of an epoch.
       const bool restore = batches_ > 1 || !stepper_.atomic();
-      if (restore || !evaluator_ || !last_.filled) last_.take(f_.theta, f_.state, f_.slots);
+      if (restore || !evaluator_ || !last_.filled) keep(last_);
       bool whole = false;
       try {
         if (!train(epoch, row)) break;
@@ -146,10 +147,14 @@ class Loop {
     return true;
   }
 
+  void keep(Saved<T>& saved) const {
+    saved.take(f_.theta, f_.state, f_.slots, optimizer_.iterations);
+  }
+
   void keep_best(double loss) {
     if (!(loss < least_)) return;
     least_ = loss;
-    best_.take(f_.theta, f_.state, f_.slots);
+    keep(best_);
   }
 
   bool finite() const {
@@ -159,7 +164,9 @@ class Loop {
   void diverge(index epoch, index batch) {
     outcome_.diverged_epoch = epoch;
     outcome_.diverged_batch = batch;
-    (best_.filled ? best_ : last_).give(f_.theta, f_.state, f_.slots);
+    const Saved<T>& saved = best_.filled ? best_ : last_;
+    saved.give(f_.theta, f_.state, f_.slots);
+    optimizer_.iterations = saved.iterations;
   }
 
   const Fit<T>& f_;

@@ -90,10 +90,8 @@ Plan::Plan(const Net& net, const Objective* objective, bool train)
       if (op.trainable) {
         segments.push_back({offset, size, l1, l2});
         if (op.kind != Kind::dense) rest.push_back(segments.back());
-      } else if (l1 != 0 || l2 != 0) {
-        fixed.push_back({offset, size, l1, l2});
+        penalties = penalties || l1 != 0 || l2 != 0;
       }
-      penalties = penalties || l1 != 0 || l2 != 0;
       params += size;
       if (op.trainable && !found) found = true, lowest = static_cast<index>(steps.size());
     };

@@ -92,8 +92,7 @@ struct Plan {
   Plan(const Net& net, const Objective* objective, bool training);
 
   std::vector<Step> steps;
-  std::vector<Penalised> segments;  // of theta, those that are trained
-  std::vector<Penalised> fixed;     // those that are not, with penalties
+  std::vector<Penalised> segments;  // of theta, those that are trained: no other is penalised
   std::vector<Penalised> rest;      // of segments, those of no dense step
   std::vector<Sparse> sparse;       // outside of training, where batches are cut
   Loss loss = Loss::mse;

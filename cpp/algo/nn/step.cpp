@@ -36,7 +36,7 @@ double divisor_of(const Objective& objective, const Batch<T>& batch) {
   double total = 0;
   for (index r = batch.first; r < batch.first + batch.rows; ++r)
     total += batch.data->weights[batch.order ? batch.order[r] : r];
-  return total > 0 ? total : 1;
+  return total > 0 ? total : std::numeric_limits<double>::infinity();  // nothing counts
 }
 
 namespace {
@@ -217,8 +217,8 @@ void Stepper<T>::weights_of_steps(const UpdateTask<T>* task) {
     const Penalised bounds[2] = {{op.weights, 0, op.l1, op.l2},
                                  {op.bias, 0, op.bias_l1, op.bias_l2}};
     UpdateTask<T> rules[2] = {};
-    for (int b = 0; task && b < 2; ++b)
-      if (bounds[b].offset >= 0) rules[b] = part_of(*task, bounds[b], penalty_factor_, 0, 0);
+    for (int k = 0; task && k < 2; ++k)
+      if (bounds[k].offset >= 0) rules[k] = part_of(*task, bounds[k], penalty_factor_, 0, 0);
     weights_gradient(s, tile, tile.line(i > 0 ? plan_.steps[i - 1].out : 0), tile.line(s.gradient),
                      piece, parts_.data() + op.weights,
                      op.bias >= 0 ? parts_.data() + op.bias : nullptr, add_,
@@ -245,7 +245,7 @@ Sums Stepper<T>::run(Batch<T> batch) {
 template <class T>
 double Stepper<T>::penalty() const {
   if (!plan_.penalties) return 0;
-  return penalty_factor_ * (penalty_of(plan_.segments, theta_) + penalty_of(plan_.fixed, theta_));
+  return penalty_factor_ * penalty_of(plan_.segments, theta_);
 }
 
 template <class T>
@@ -374,9 +374,7 @@ void Evaluator<T>::run(const Data<T>& data, double* results) {
   Sums total;
   for (index k = 0; k < cut_.chunks; ++k) total.add(sums_[k]);
   total.activity += sparse_penalty(plan_, sparse_.data(), data.x.rows);
-  double penalty = 0;
-  if (plan_.penalties)
-    penalty = penalty_of(plan_.segments, weights_.theta) + penalty_of(plan_.fixed, weights_.theta);
+  double penalty = plan_.penalties ? penalty_of(plan_.segments, weights_.theta) : 0;
   if (objective_.penalty_mean) penalty /= batch.divisor;
   results[0] = total.loss * objective_.scale / batch.divisor + total.activity + penalty;
   for (std::size_t k = 0; k < objective_.metrics.size(); ++k)

@@ -40,6 +40,17 @@ class Configured:
         return f"{type(self).__name__}({', '.join(changed)})"
 
 
+class Watched(Configured):
+    """What the core is told of once: `changes` counts, so that it is told again."""
+
+    changes: ClassVar[int] = 0  # of public attributes of any object
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if not name.startswith("_"):
+            Watched.changes += 1
+
+
 def lookup(
     value: object, kind: type[C], names: dict[str, type[C]], what: str, optional: bool = False
 ) -> C:

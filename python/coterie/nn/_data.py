@@ -58,6 +58,7 @@ def targets(
     y: object, loss: Loss, outputs: Shape, n_rows: int, dtype: np.dtype[Any], name: str
 ) -> NDArray[Any]:
     """Return the targets of `n_rows` rows as the loss wants them: classes, or a row each."""
+    check_axes(loss, outputs)
     array = array_of(y, name)
     n_outputs = math.prod(outputs)
     if array.ndim == 0 or len(array) != n_rows:
@@ -79,6 +80,18 @@ def targets(
     out: NDArray[Any] = _converted(array, dtype, name).reshape(n_rows, n_outputs)
     _check_range(out, loss, name)
     return out
+
+
+def check_axes(loss: Loss, outputs: Shape) -> None:
+    """Refuse a loss that would be of the last axis alone for rows that have several."""
+    of_axis = (CategoricalCrossentropy, SparseCategoricalCrossentropy, KLDivergence)
+    if len(outputs) == 1 or not (isinstance(loss, of_axis) or loss.reduction == "sum"):
+        return
+    what = loss.name if isinstance(loss, of_axis) else "reduction='sum'"
+    raise ValueError(
+        f"loss: wanted outputs of shape (outputs,) for {what}, got {outputs}; put a Flatten() at "
+        "the end of the net"
+    )
 
 
 def _classes(array: NDArray[Any], n_classes: int, name: str) -> NDArray[np.int64]:

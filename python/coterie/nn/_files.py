@@ -2,12 +2,13 @@
 
 A file is eight bytes with the length of a JSON header, the header, and the arrays one after the
 other. The header says for every array its dtype, its shape and where it lies; under `__metadata__`
-stands how to build the net.
+stands how to build the net, and a checksum of that and of the arrays.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ def save(model: Sequential, filepath: str | os.PathLike[str]) -> None:
     net = model._net_or_raise()
     if not (np.isfinite(net.theta).all() and np.isfinite(net.state).all()):
         raise ValueError("save: wanted a net of finite weights, got some that are not")
+    compiled = [model.loss, model.optimizer] if hasattr(model, "loss") else []
+    for part in (*model._all, *compiled):
+        type(part)(**part.get_config())  # refuses attributes set since that no reader would take
     config: dict[str, Any] = {
         "name": model.name,
         "layers": [packed(layer) | {"trainable": bool(layer.trainable)} for layer in model._all],
@@ -60,7 +64,7 @@ def save(model: Sequential, filepath: str | os.PathLike[str]) -> None:
     for layer in model.layers:
         for weight, view in zip(layer._declared, layer._views, strict=True):
             arrays[f"{layer.name}/{weight.name}"] = view
-    if hasattr(model, "loss"):
+    if compiled:
         config["loss"], config["optimizer"] = packed(model.loss), packed(model.optimizer)
         config["metrics"] = model._metrics
         config["iterations"] = model.optimizer.iterations
@@ -69,14 +73,29 @@ def save(model: Sequential, filepath: str | os.PathLike[str]) -> None:
     sample = np.random.default_rng(0).normal(size=(SAMPLE, *net.input_shape))
     arrays["sample/input"] = sample.astype(net.theta.dtype)
     arrays["sample/output"] = model.predict(arrays["sample/input"])
-    _write(Path(filepath), arrays, {"format": FORMAT, "config": json.dumps(config)})
+    stored = {name: _stored(array) for name, array in arrays.items()}
+    text = json.dumps(config)
+    metadata = {"format": FORMAT, "config": text, "crc32": _checksum(text, stored)}
+    _write(Path(filepath), stored, metadata)
+
+
+def _stored(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array as its bytes stand in a file."""
+    return np.ascontiguousarray(array, KINDS["F32" if array.dtype == np.float32 else "F64"])
+
+
+def _checksum(config: str, arrays: dict[str, NDArray[Any]]) -> str:
+    value = zlib.crc32(config.encode())
+    for array in arrays.values():
+        value = zlib.crc32(_stored(array).reshape(-1).view(np.uint8), value)
+    return f"{value:08x}"
 
 
 def _write(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:
     header: dict[str, Any] = {"__metadata__": metadata}
     at = 0
     for name, array in arrays.items():
-        kind = "F32" if array.dtype == np.float32 else "F64"
+        kind = "F32" if array.itemsize == 4 else "F64"
         end = at + array.nbytes
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [at, end]}
         at = end
@@ -85,8 +104,8 @@ def _write(path: Path, arrays: dict[str, NDArray[Any]], metadata: dict[str, str]
     try:
         with atomic(path) as file:
             file.write(len(text).to_bytes(8, "little") + text)
-            for name, array in arrays.items():
-                file.write(np.ascontiguousarray(array, KINDS[header[name]["dtype"]]).tobytes())
+            for array in arrays.values():
+                file.write(array.tobytes())
     except OutputError as error:  # the command's form of an OSError
         raise OSError(str(error)) from error
 
@@ -134,6 +153,9 @@ def load_model(
         arrays, metadata = _parse(data)
         if metadata.get("format") != FORMAT:
             raise ValueError(f"wanted the format {FORMAT!r}, got {metadata.get('format')!r}")
+        checksum = _checksum(metadata["config"], arrays)
+        if metadata.get("crc32", checksum) != checksum:  # files of before have none
+            raise ValueError(f"wanted the checksum {metadata['crc32']}, got {checksum}")
         known = {**classes(), **(custom_objects or {})}
         model = _rebuilt(json.loads(metadata["config"]), arrays, known)
         given, wanted = arrays["sample/input"], arrays["sample/output"]

@@ -13,6 +13,7 @@ from coterie.nn import _training
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from coterie.nn._data import Part
     from coterie.nn.sequential import Sequential
 
 STEP = 1e-6
@@ -46,8 +47,13 @@ def check_gradients(
     model: Sequential, x: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> GradientCheck:
     """Return the comparison; see `Sequential.check_gradients`."""
-    # Whatever the dtype of the net: differences of a float32 loss would be noise.
-    part = _training.training_part(model, x, y, sample_weight, dtype=F64)
+    with _training.traceless(model):
+        # Whatever the dtype of the net: differences of a float32 loss would be noise.
+        part = _training.training_part(model, x, y, sample_weight, dtype=F64)
+        return _compared(model, part)
+
+
+def _compared(model: Sequential, part: Part) -> GradientCheck:
     net = model._net_or_raise()
     start: NDArray[np.float64] = net.theta.astype(np.float64)
     settings = {"seed": model._seed, "n_threads": 1, "initial_epoch": model._epochs_seen}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
-from coterie.nn._config import Configured
+from coterie.nn._config import Configured, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Weight(NamedTuple):
         return math.prod(self.shape)
 
 
-class Layer(Configured):
+class Layer(Watched):
     """Base of the layers.
 
     Attributes
@@ -49,6 +49,7 @@ class Layer(Configured):
     """
 
     _in_core = ("build", "call", "compute_output_shape", "__call__")
+    _shaping: ClassVar[tuple[str, ...]] = ()  # attributes that stay when the layer is built
 
     def __init__(self, name: str | None = None, input_shape: Sequence[int] | None = None) -> None:
         given: object = name
@@ -64,9 +65,17 @@ class Layer(Configured):
         self._taken = 0  # by a net: the id of this layer, which no copy has
 
     def __setattr__(self, name: str, value: object) -> None:
+        if name in self._shaping and self._fixed and value != getattr(self, name):
+            raise ValueError(
+                f"{name}: wanted {getattr(self, name)!r}, for which the weights of layer "
+                f"{self.name} were made, got {value!r}"
+            )
         super().__setattr__(name, value)
-        if not name.startswith("_"):
-            Layer._changes += 1
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether there are weights already; False while `__init__` runs."""
+        return vars(self).get("_in") is not None
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this layer again, by name."""
@@ -80,8 +89,6 @@ class Layer(Configured):
             if not isinstance(value, Configured) and value != self._arguments[name]
         )
         return f"{type(self).__name__}({', '.join(changed)})"
-
-    _changes: ClassVar[int] = 0  # of public attributes of any layer: nets look whether to ask again
 
     # ---- what a layer defines
 

@@ -10,14 +10,15 @@ import numpy as np
 
 from coterie import _core
 from coterie._validate import float_dtype
-from coterie.nn._layer import Layer, row_shape
+from coterie.nn._config import Watched
+from coterie.nn._layer import row_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from coterie.nn._layer import Op, Shape
+    from coterie.nn._layer import Layer, Op, Shape
 
 DTYPES = ("float32", "float64")
 
@@ -116,9 +117,9 @@ class Net:
 
     @property
     def core(self) -> Any:
-        """The operations as the core keeps them, for inference; anew if a layer has changed."""
-        if self._core is None or self._changes != Layer._changes:
-            self._changes = Layer._changes
+        """The operations as the core keeps them, for inference; anew if a layer has changed, or a penalty."""
+        if self._core is None or self._changes != Watched.changes:
+            self._changes = Watched.changes
             self._core = self.for_training()
         return self._core
 

@@ -40,6 +40,8 @@ class BatchNormalization(Layer):
     S. Ioffe, C. Szegedy: Batch Normalization. ICML, 2015.
     """
 
+    _shaping = ("axis", "center", "scale")
+
     def __init__(
         self,
         axis: int = -1,

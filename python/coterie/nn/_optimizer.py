@@ -58,9 +58,7 @@ class Optimizer(Configured):
         self.clipnorm = _positive(clipnorm, "clipnorm")
         self.clipvalue = _positive(clipvalue, "clipvalue")
         self.global_clipnorm = _positive(global_clipnorm, "global_clipnorm")
-        limits = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n)]
-        if len(limits) > 1:
-            raise ValueError(f"{limits[0]}: wanted one kind of clipping, got {limits[1]} too")
+        self._check_clipping()
         self._owner: Identity | None = None  # whose weights the slots belong to
         self._forget()
 
@@ -91,6 +89,11 @@ class Optimizer(Configured):
         owner = vars(self).get("_owner")
         return owner is not None and owner.in_use
 
+    def _check_clipping(self) -> None:
+        limits = [n for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n)]
+        if len(limits) > 1:
+            raise ValueError(f"{limits[0]}: wanted one kind of clipping, got {limits[1]} too")
+
     def _options(self) -> dict[str, float | bool]:
         """Return what the core has to know beside the rate and the clipping."""
         return {}
@@ -100,6 +103,7 @@ class Optimizer(Configured):
 
     def _spec(self, steps: int) -> dict[str, Any]:
         """Return the core's description of this rule for the next `steps` steps."""
+        self._check_clipping()  # limits may have been set since
         if self._schedule is None:
             rates = self._rate
         else:

@@ -234,8 +234,7 @@ def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
     size = 32 if request.batch_size is None else check_int(request.batch_size, "batch_size")
     shuffle = check_bool(request.shuffle, "shuffle")
     callbacks = check_callbacks(request.callbacks, request.verbose)
-    undo = None if model.built else model._undo()
-    try:
+    with traceless(model) as undo:
         part, validation = parts(model, x, y, request)
         return Fit(
             model,
@@ -251,6 +250,14 @@ def prepare(model: Sequential, x: object, y: object, request: Request) -> Fit:
             request.recorded,
             undo,
         )
+
+
+@contextmanager
+def traceless(model: Sequential) -> Iterator[Callable[[], None] | None]:
+    """Leave a net unbuilt that is built inside, if an error comes; yield what does that."""
+    undo = None if model.built else model._undo()
+    try:
+        yield undo
     except BaseException:
         if undo:
             undo()
@@ -298,8 +305,15 @@ def training_part(
 
 def core_metrics(model: Sequential) -> list[str]:
     """Return the metrics as the core calls them."""
-    outputs = model._net_or_raise().n_outputs
-    return [core_metric(name, model.loss, outputs) for name in model._metrics]
+    shape = model._net_or_raise().output_shape
+    found = [core_metric(name, model.loss, math.prod(shape)) for name in model._metrics]
+    if len(shape) > 1 and "categorical_accuracy" in found:
+        name = model._metrics[found.index("categorical_accuracy")]
+        raise ValueError(
+            f"metrics: wanted outputs of shape (outputs,) for {name!r}, got {shape}; put a "
+            "Flatten() at the end of the net"
+        )
+    return found
 
 
 def check_callbacks(callbacks: object, verbose: int | str) -> list[Callback]:

@@ -99,6 +99,8 @@ class Dense(Layer):
     |z| <= 1 and 0 beyond (Bengio et al. 2013).
     """
 
+    _shaping = ("units", "use_bias")
+
     def __init__(
         self,
         units: int,
@@ -306,6 +308,8 @@ class Reshape(Layer):
     name : str, default=None
         By default 'reshape' and a number.
     """
+
+    _shaping = ("target_shape",)
 
     def __init__(self, target_shape: tuple[int, ...], name: str | None = None) -> None:
         super().__init__(name)

@@ -14,12 +14,12 @@ L1L2()
 from __future__ import annotations
 
 from coterie._validate import check_real
-from coterie.nn._config import Configured, lookup
+from coterie.nn._config import Watched, lookup
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2"]
 
 
-class Regularizer(Configured):
+class Regularizer(Watched):
     """Base of the penalties: `l1` and `l2` are their weights."""
 
     _in_core = ("__call__",)
