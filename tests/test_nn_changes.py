@@ -101,7 +101,7 @@ def test_steps_go_back_with_the_weights(width):
 
     x, y = spoilt(40, 36)
     one, two = fresh(), fresh()
-    with pytest.raises(nn.DivergenceError, match="batch 9 of epoch 0|epoch 0"):
+    with pytest.raises(nn.DivergenceError, match="at epoch 0, batch 9"):
         one.fit(x, y, batch_size=4, shuffle=False)
     assert one.optimizer.iterations == 0
     for model in (one, two):

@@ -76,8 +76,8 @@ int affinity() { return std::max(1, static_cast<int>(std::thread::hardware_concu
 double cgroup_quota() { return std::numeric_limits<double>::infinity(); }
 #endif
 
-// The exception of the lowest-numbered block wins, so that what the caller sees does not depend on timing;
-// over an interrupt too, for that is how a long body leaves when another one failed.
+// The exception of the lowest-numbered block wins, so that what the caller sees does not depend on
+// timing; over an interrupt too, for that is how a long body leaves when another one failed.
 struct Failure {
   std::mutex mutex;
   std::atomic<bool> stop{false}, interrupted{false};
@@ -97,10 +97,10 @@ struct Failure {
 };
 
 thread_local const std::atomic<bool>* region_stop = nullptr;  // of the region this thread works in
-thread_local bool called_from_outside = true;                 // this thread; others cannot be interrupted
+thread_local bool called_from_outside = true;  // this thread; others cannot be interrupted
 
 // ask: on the thread that called from outside; in a loop within a loop the outer one asks.
-void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& body, bool ask) {
+void serial(std::int64_t blocks, const Body& body, bool ask) {
   for (std::int64_t b = 0; b < blocks; ++b) {
     body(b, 0);
     if (ask && interrupt::pending()) throw Interrupted();
@@ -110,7 +110,8 @@ void serial(std::int64_t blocks, const std::function<void(std::int64_t, int)>& b
 }  // namespace
 
 int available() {
-  static const double quota = std::ceil(cgroup_quota());  // reading it takes longer than a small fit
+  // Once: reading it takes longer than a small fit.
+  static const double quota = std::ceil(cgroup_quota());
   double limit = std::min<double>(affinity(), quota);
 #ifdef _OPENMP
   limit = std::min<double>(limit, omp_get_max_threads());
@@ -143,8 +144,8 @@ void answer_interrupt() {
 namespace {
 
 #ifdef _OPENMP
-// The calling thread, done with its blocks, while the others are at work: awake for as long as most loops
-// are uneven, then looking up now and then. (Whoever has a block has counted itself before.)
+// The calling thread, done with its blocks, while the others are at work: awake for as long as most
+// loops are uneven, then looking up now and then. (Whoever has a block has counted itself before.)
 void wait_for(const std::atomic<int>& at_work, Failure& failure) {
   constexpr int awake = 4096;
   for (int looks = 0; at_work > 0; ++looks) {
@@ -158,8 +159,7 @@ void wait_for(const std::atomic<int>& at_work, Failure& failure) {
 #endif
 
 // fixed: thread t takes blocks t, t + team, ...; otherwise whoever is free takes the next one.
-void run(std::int64_t blocks, int n_threads, const std::function<void(std::int64_t, int)>& body,
-         bool fixed) {
+void run(std::int64_t blocks, int n_threads, const Body& body, bool fixed) {
 #ifdef _OPENMP
   const int team = static_cast<int>(std::min<std::int64_t>(blocks, n_threads));
   const bool nested = omp_in_parallel();
@@ -201,13 +201,10 @@ void run(std::int64_t blocks, int n_threads, const std::function<void(std::int64
 
 }  // namespace
 
-void parallel_blocks(std::int64_t blocks, int n_threads,
-                     const std::function<void(std::int64_t, int)>& body) {
+void parallel_blocks(std::int64_t blocks, int n_threads, const Body& body) {
   run(blocks, n_threads, body, false);
 }
 
-void parallel_shares(int shares, const std::function<void(std::int64_t, int)>& body) {
-  run(shares, shares, body, true);
-}
+void parallel_shares(int shares, const Body& body) { run(shares, shares, body, true); }
 
 }  // namespace coterie::threads

@@ -87,7 +87,7 @@ def _stored(array: NDArray[Any]) -> NDArray[Any]:
 def _checksum(config: str, arrays: dict[str, NDArray[Any]]) -> str:
     value = zlib.crc32(config.encode())
     for array in arrays.values():
-        value = zlib.crc32(_stored(array).reshape(-1).view(np.uint8), value)
+        value = zlib.crc32(_stored(array).data, value)
     return f"{value:08x}"
 
 

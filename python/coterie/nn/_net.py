@@ -117,7 +117,7 @@ class Net:
 
     @property
     def core(self) -> Any:
-        """The operations as the core keeps them, for inference; anew if a layer has changed, or a penalty."""
+        """The operations for inference; anew if an attribute of a layer or penalty was set."""
         if self._core is None or self._changes != Watched.changes:
             self._changes = Watched.changes
             self._core = self.for_training()
