@@ -8,7 +8,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent
 
 
-def start(*argv, timeout=120, **environment):
+def start(*argv, timeout=600, **environment):
     """Run this Python with `argv`; the tests' own modules can be imported there."""
     path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
@@ -20,7 +20,7 @@ def start(*argv, timeout=120, **environment):
     )
 
 
-def run(code, timeout=120, **environment):
+def run(code, timeout=600, **environment):
     """Run `code` and return what it prints; any other exit code than 0 fails."""
     done = start("-c", code, timeout=timeout, **environment)
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"

@@ -33,7 +33,7 @@ def test_the_kernels_tests_pass_on(isa):
     # What scikit-learn chooses from the same seed is a matter of draws, not of kernels.
     choice = ["-m", "not slow", "-k", "not sklearn", "-p", "no:cacheprovider"]
     options = ["-m", "pytest", "-q", "--no-header", *choice]
-    done = child.start(*options, *files, COTERIE_ISA=isa, timeout=290)
+    done = child.start(*options, *files, COTERIE_ISA=isa, timeout=880)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert f"ran on isa={isa}" in done.stdout, "no proof of the ISA that ran"
     assert int(re.search(r"(\d+) passed", done.stdout).group(1)) > 1000
