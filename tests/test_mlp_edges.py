@@ -386,3 +386,12 @@ def test_lbfgs_does_not_call_a_gradient_small_that_overflows(ours, scale):
     model = small(ours, solver="lbfgs", hidden_layer_sizes=())
     with pytest.warns(match="lbfgs failed to converge: the gradient is too large"):
         model.fit(scale * X, target(ours))
+
+
+@pytest.mark.parametrize("ours", BOTH)
+def test_a_batch_without_weight_changes_nothing(ours):
+    plain = {"solver": "sgd", "momentum": 0, "shuffle": False, "alpha": 5.0, "max_iter": 1}
+    weights = np.repeat([0.0, 1.0, 1.0], 30)
+    one = small(ours, **plain).fit(X, target(ours), weights)
+    two = small(ours, **plain).fit(X[30:], target(ours)[30:], weights[30:])
+    np.testing.assert_array_equal(one.coefs_[0], two.coefs_[0])
