@@ -32,7 +32,7 @@ class NetCase:
     dtype: str
     goals: dict  # by rival
     predict: bool = False
-    repeat: int = 1
+    repeat: int = 2  # timed together, after as many that are not: a fit among many, not after a pause
     agree: float = 1e-3
 
     @property
@@ -48,7 +48,7 @@ class NetCase:
         return self.goals["torch"]
 
 
-def _first(name, n, epochs, repeat=1, **goals):
+def _first(name, n, epochs, repeat=2, **goals):
     return NetCase(
         name=name,
         n=n,
@@ -63,7 +63,7 @@ def _first(name, n, epochs, repeat=1, **goals):
     )
 
 
-def _adam(name, n, widths, output, epochs, batch, repeat=1, **goals):
+def _adam(name, n, widths, output, epochs, batch, repeat=2, **goals):
     return NetCase(
         name=name,
         n=n,
