@@ -32,7 +32,7 @@ class NetCase:
     dtype: str
     goals: dict  # by rival
     predict: bool = False
-    repeat: int = 2  # timed together, after as many that are not: a fit among many, not after a pause
+    repeat: int = 2  # timed together, after as many that are not: a fit among many
     agree: float = 1e-3
 
     @property

@@ -125,22 +125,6 @@ def test_divergence_keeps_what_was_trained():
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_steps_go_back_with_the_weights():
-    def spoil(epoch, loss):
-        del loss
-        if epoch >= 2:  # the third epoch makes it worse, the fourth diverges
-            model._optimizer.learning_rate = 10.0 if epoch == 2 else 1e200
-
-    model = small(MLPRegressor, max_iter=9, learning_rate_init=0.01)
-    model._watch = spoil
-    with pytest.raises(DivergenceError, match="epoch 3"):
-        model.fit(X, Z)
-    assert model.loss_curve_[1] < model.loss_curve_[2]
-    assert model._optimizer.iterations == 3  # as the epoch of least loss found them
-    one = small(MLPRegressor, max_iter=1, learning_rate_init=0.01).fit(X, Z)
-    np.testing.assert_array_equal(model.predict(X), one.predict(X))
-
-
 def test_interrupt_keeps_what_was_trained():
     def stop(epoch, loss):
         if epoch == 2:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from coterie import nn
+from coterie import MLPRegressor, nn
 from coterie.nn import BatchNormalization, Dense, Input, Sequential
 
 RNG = np.random.default_rng(5)
@@ -121,6 +121,25 @@ def test_steps_go_back_to_the_epoch_whose_weights_are_kept():
     with pytest.raises(nn.DivergenceError):
         model.fit(X, Y, batch_size=16, epochs=9, validation_data=(X, Y), callbacks=[Spoil()])
     assert model.optimizer.iterations == 3 * 4  # the end of the epoch of lowest validation loss
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_perceptrons_steps_go_back():
+    def spoil(epoch, loss):
+        del loss
+        if epoch >= 2:  # the third epoch makes it worse, the fourth diverges
+            model._optimizer.learning_rate = 10.0 if epoch == 2 else 1e200
+
+    options = {"hidden_layer_sizes": (6,), "batch_size": 30, "learning_rate_init": 0.01}
+    x, y = np.arange(90.0)[:, None] / 90, np.sin(np.arange(90.0))
+    model = MLPRegressor(**options, max_iter=9, random_state=0)
+    model._watch = spoil
+    with pytest.raises(nn.DivergenceError, match="epoch 3"):
+        model.fit(x, y)
+    assert model.loss_curve_[1] < model.loss_curve_[2]
+    assert model._optimizer.iterations == 3  # as the epoch of least loss found them
+    one = MLPRegressor(**options, max_iter=1, random_state=0).fit(x, y)
+    np.testing.assert_array_equal(model.predict(x), one.predict(x))
 
 
 # ---- rows of several axes

@@ -214,6 +214,28 @@ def test_gradients_of_everything_else():
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize(("n_inputs", "units"), [(3, 5), (40, 150), (1500, 64)])
+@pytest.mark.parametrize("n_rows", [1024, 1025, 2500])
+def test_a_whole_batch_of_many_rows(n_rows, n_inputs, units):
+    rng = np.random.default_rng(n_rows)
+    x, y = rng.normal(size=(n_rows, n_inputs)), rng.normal(size=(n_rows, units))
+    trained = []
+    for n_threads in (1, 3):
+        layers = [Input((n_inputs,)), Dense(units), nn.BatchNormalization(epsilon=1e-3)]
+        model = Sequential(layers, seed=0, n_threads=n_threads)
+        model.compile(nn.SGD(1.0), "mse")
+        W = model.get_weights()[0]
+        model.train_on_batch(x, y)
+        trained.append(model.get_weights())
+    for one, three in zip(*trained, strict=True):
+        np.testing.assert_array_equal(one, three)
+    Z = x @ W - (x @ W).mean(axis=0)
+    deviation = np.sqrt(Z.var(axis=0) + 1e-3)
+    G = 2 * (Z / deviation - y) / y.size
+    D = (G - G.mean(axis=0) - Z / deviation**2 * (G * Z).mean(axis=0)) / deviation
+    np.testing.assert_allclose(trained[0][0], W - x.T @ D, rtol=1e-9, atol=1e-12)
+
+
 def test_a_wrong_gradient_is_found(monkeypatch):
     from coterie.nn import _gradients
 
