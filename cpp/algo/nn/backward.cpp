@@ -5,6 +5,10 @@ namespace coterie::nn {
 
 namespace {
 
+// Rows whose products are summed at a time: those of a whole batch would come from memory again for
+// every few inputs.
+constexpr index kRows = 1024;
+
 // Adding lanes at the end of each sum against turning the gradient first, in multiply-adds of
 // vectors, of which two take the time of a shuffle, a load or a store (bench: nn). By the tile's
 // room, which parts of it have in common.
@@ -56,21 +60,28 @@ void weights_gradient(const Step& s, const Tile<T>& tile, const T* x, const T* d
   UpdateTask<T> here[2];
   if (rules) here[0] = shifted(rules[0], from);
   if (rules && db) here[1] = shifted(rules[1], j0);
-  const WeightsTask<T> t{x + i0 * tile.ld,
-                         tile.ld,
-                         i1 - i0,
-                         dot ? d + j0 * tile.ld : tile.turned_of(s) + j0,
-                         dot ? tile.ld : wide,
-                         j1 - j0,
-                         dot ? tile.lanes : tile.rows,
-                         dw + from,
-                         op.outputs,
-                         add,
-                         last ? tile.ones : nullptr,
-                         db + (last ? j0 : 0),
-                         rules && !dot ? here : nullptr,
-                         wide - j0};
-  (dot ? k.weights_dot : k.weights_outer)(t);
+  WeightsTask<T> t{x + i0 * tile.ld,
+                   tile.ld,
+                   i1 - i0,
+                   dot ? d + j0 * tile.ld : tile.turned_of(s) + j0,
+                   dot ? tile.ld : wide,
+                   j1 - j0,
+                   0,
+                   dw + from,
+                   op.outputs,
+                   add,
+                   last ? tile.ones : nullptr,
+                   db + (last ? j0 : 0),
+                   nullptr,
+                   wide - j0};
+  const index rows = dot ? tile.lanes : tile.rows;
+  for (index left = rows; left > 0; left -= t.rows) {
+    t.rows = std::min(left, kRows);
+    if (t.rows == left && rules && !dot) t.update = here;
+    (dot ? k.weights_dot : k.weights_outer)(t);
+    t.x += t.rows, t.d += dot ? t.rows : t.rows * wide;
+    t.add = true;
+  }
   if (!rules || !dot) return;
   here[0].size = (i1 - i0) * op.outputs;
   here[1].size = op.outputs;

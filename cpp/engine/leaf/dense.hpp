@@ -356,12 +356,16 @@ COTERIE_INLINE void dot_outputs(const nn::WeightsTask<T>& t, index i, index n, i
 
 template <class T>
 void weights_dot(const nn::WeightsTask<T>& t) {
-  for (index i = 0; i < all_inputs(t); i += DI)
-    for (index j = 0; j < t.outputs;) {
-      const index n = block_size(t.outputs - j, NR);
-      dot_outputs<T, NR>(t, i, n, j);
-      j += n;
-    }
+  constexpr index near = 64;  // lines of d that stay in the caches next to the core
+  for (index j0 = 0; j0 < t.outputs; j0 += near) {
+    const index end = t.outputs - j0 < near ? t.outputs : j0 + near;
+    for (index i = 0; i < all_inputs(t); i += DI)
+      for (index j = j0; j < end;) {
+        const index n = block_size(end - j, NR);
+        dot_outputs<T, NR>(t, i, n, j);
+        j += n;
+      }
+  }
 }
 
 }  // namespace coterie::COTERIE_ISA
