@@ -306,9 +306,7 @@ def jax(X, start, case, threads):
 
     jax.config.update("jax_enable_x64", case.dtype == "float64")
     Y, weights = start
-    n_batches = -(-len(X) // case.batch)
-    if n_batches * case.batch != len(X):
-        n_batches = len(X) // case.batch  # scan wants equal batches: `takes` keeps others away
+    n_batches = len(X) // case.batch  # scan wants equal batches: `takes` keeps others away
     batches = [jnp.asarray(a).reshape(n_batches, case.batch, -1) for a in (X, Y)]
 
     def forward(params, a):
@@ -391,7 +389,8 @@ NET = {
 
 def net_takes(name, case):
     """Tell whether a contender is there and can do this job."""
-    if name != "coterie" and importlib.util.find_spec(name) is None:
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow") if name == "keras" else name
+    if name != "coterie" and not all(map(importlib.util.find_spec, (name, backend))):
         return False
     if name == "numpy":
         return case.optimizer == "sgd" and not case.predict
