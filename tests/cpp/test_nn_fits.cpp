@@ -145,12 +145,57 @@ void wide(const std::vector<index>& widths, bool frozen, index rows, index batch
   }
 }
 
+// A whole batch of more rows than gradients are summed at a time, its columns normalised.
+template <class T>
+void many_rows(index rows, index width, index outputs) {
+  About about("many rows ", type_name<T>(), " ", rows, " ", width, " ", outputs);
+  std::vector<nn::Op> ops = {{nn::Kind::dense, 5, width},
+                             {nn::Kind::batch_norm, width, width},
+                             {nn::Kind::dense, width, outputs}};
+  ops[0].weights = 0, ops[0].bias = 5 * width;
+  ops[1].gamma = 6 * width, ops[1].beta = 7 * width, ops[1].mean = 0, ops[1].variance = width;
+  ops[1].momentum = 0.9, ops[1].epsilon = 1e-3;
+  ops[2].weights = 8 * width, ops[2].bias = (8 + outputs) * width;
+  const nn::Net net(ops);
+  Rows<T> x(rows, 5, 5, Edge::end, 1, 2), y(rows, outputs, outputs, Edge::end, 2, 2);
+  std::vector<std::vector<T>> outcomes;
+  for (const int n_threads : {1, 3}) {
+    std::vector<T> theta(static_cast<std::size_t>(net.n_theta)), slots(2 * theta.size());
+    for (std::size_t i = 0; i < theta.size(); ++i)
+      theta[i] = T(0.1) * T(small_integer(3, index(i), 3));
+    std::vector<T> state(static_cast<std::size_t>(net.n_state), T(1));
+    const double rate = 1e-3;
+    nn::Optimizer optimizer;
+    optimizer.rule = nn::Rule::adam, optimizer.rates = &rate;
+    double losses[2];
+    const nn::Settings settings{2, 0, rows, true, 7, n_threads};
+    const nn::Data<T> data{x.view(), y.view(), nullptr, nullptr};
+    nn::fit<T>({net,
+                {},
+                theta.data(),
+                state.data(),
+                slots.data(),
+                data,
+                nullptr,
+                optimizer,
+                settings,
+                losses,
+                nullptr});
+    CHECK(losses[1] < losses[0]);
+    outcomes.push_back(theta);
+    CHECK(outcomes[0] == theta);
+  }
+}
+
 }  // namespace
 
 TEST(nn, wide_layers) {
   const std::vector<index> widening = {20, 300, 270, 20, 281}, narrowing = {640, 320, 200, 20};
   wide<float>(widening, false, 40, 33), wide<double>(widening, false, 20, 11);
   wide<float>(narrowing, true, 20, 11), wide<double>(narrowing, false, 20, 20);
+}
+TEST(nn, many_rows) {
+  many_rows<float>(1025, 70, 150), many_rows<double>(2100, 33, 3), many_rows<float>(1100, 1500, 64);
 }
 TEST(nn, last_batches) { last_batches<float>(), last_batches<double>(); }
 TEST(nn, fits) {
