@@ -110,7 +110,7 @@ void backward_tile(const Plan& plan, const Weights<T>& weights, const Batch<T>& 
 
 // ---- the parts
 
-constexpr index kInputs = 24;  // a multiple of most blocks of inputs (engine/leaf/dense.hpp)
+constexpr index kInputs = 24;  // a multiple of most blocks of inputs (engine/leaf/weights.hpp)
 struct Piece {
   index i0, i1, j0, j1;  // inputs and outputs of a dense step
 };

@@ -12,6 +12,7 @@
 //   kl_divergence  sum y~ ln(y~ / p~), -y~ / p~, 0 where clipped; both clipped to [1e-7, 1]
 #pragma once
 #include "activation.hpp"
+#include "blocking.hpp"
 
 namespace coterie::COTERIE_ISA {
 

@@ -1,9 +1,9 @@
 // The leaves of networks, gathered into their table; compiled once per ISA.
-#include "dense.hpp"
 #include "loss.hpp"
 #include "noise.hpp"
 #include "norm.hpp"
 #include "optimizer.hpp"
+#include "weights.hpp"
 
 namespace coterie::COTERIE_ISA {
 
