@@ -86,11 +86,32 @@ COTERIE_INLINE void over_values(const nn::UpdateTask<T>& t, const Span<T>& span,
   }
 }
 
+// The gradient is one part, as it stands, and nothing else is done to w.
+template <class T>
+COTERIE_INLINE bool plain(const nn::UpdateTask<T>& t) {
+  return t.n_parts == 1 && t.l1 == 0 && t.l2 == 0 && t.scale == 1 && t.keep == 1 &&
+         t.clip == T(__builtin_inff());
+}
+
 template <class T, class F>
 COTERIE_INLINE void each(const nn::UpdateTask<T>& t, const Span<T>& span, const F& f) {
-  const bool plain = t.n_parts == 1 && t.l1 == 0 && t.l2 == 0 && t.scale == 1 && t.keep == 1 &&
-                     t.clip == T(__builtin_inff());
-  plain ? over_values<T, true>(t, span, f) : over_values<T, false>(t, span, f);
+  plain(t) ? over_values<T, true>(t, span, f) : over_values<T, false>(t, span, f);
+}
+
+template <class T>
+struct Adam {
+  explicit Adam(const nn::UpdateTask<T>& t)
+      : descent(-t.rate), b1(t.beta1), c1(1 - t.beta1), c2(1 - t.beta2), epsilon(t.epsilon) {}
+  T descent, b1, c1, c2, epsilon;
+};
+
+// The new w; m and s are changed in place.
+template <class T>
+COTERIE_INLINE Vec<T> adam_step(const Adam<T>& a, Vec<T> g, Vec<T> w, Vec<T>& m, Vec<T>& s) {
+  const Vec<T> more = madd(g, g, -s), mean = madd(broadcast(&a.c2), more, s);
+  m = normal_or_zero<T>(madd(broadcast(&a.b1), m, broadcast(&a.c1) * g));
+  s = lower(splat(kMost<T>), higher(splat(kLeastSquare<T>), mean));
+  return madd(broadcast(&a.descent), m / (near_root<T>(s) + broadcast(&a.epsilon)), w);
 }
 
 template <class T>
@@ -98,9 +119,9 @@ template <class T>
   using nn::Rule;
   using V = Vec<T>;
   const V rate = splat(t.rate), mu = splat(t.momentum), epsilon = splat(t.epsilon),
-          b1 = splat(t.beta1), rho = splat(t.rho);
-  const V least = splat(kLeastSquare<T>), most = splat(kMost<T>), c1 = splat(1 - t.beta1),
-          c2 = splat(1 - t.beta2), rest = splat(1 - t.rho);
+          rho = splat(t.rho), rest = splat(1 - t.rho);
+  const V least = splat(kLeastSquare<T>), most = splat(kMost<T>);
+  const Adam<T> adam(t);
   const bool nesterov = t.rule == Rule::nesterov, heavy = t.rule == Rule::rmsprop_momentum;
   T *const slot0 = t.slot0, *const slot1 = t.slot1;
   switch (t.rule) {
@@ -141,12 +162,11 @@ template <class T>
     case Rule::adam:
       return each<T>(
           t, span, [&](index i, index n, V g, V w) __attribute__((always_inline)) {
-            const V m = normal_or_zero<T>(madd(b1, load_first(slot0 + i, n), c1 * g));
-            const V old = load_first(slot1 + i, n), more = madd(g, g, -old);
-            const V s = lower(most, higher(least, madd(c2, more, old)));
+            V m = load_first(slot0 + i, n), s = load_first(slot1 + i, n);
+            const V to = adam_step(adam, g, w, m, s);
             store_first<T>(slot0 + i, n, m);
             store_first<T>(slot1 + i, n, s);
-            return madd(-rate, m / (near_root<T>(s) + epsilon), w);
+            return to;
           });
   }
 }

@@ -26,14 +26,6 @@ COTERIE_INLINE index all_inputs(const nn::WeightsTask<T>& t) {
   return t.inputs + (t.ones != nullptr ? 1 : 0);
 }
 
-template <class T>
-COTERIE_INLINE void store_sums(T* out, index count, Vec<T> v, bool add) {
-  if (count >= width<T>) return store(out, add ? v + load(out) : v);
-  T line[width<T>];
-  store(line, v);
-  for (index r = 0; r < count; ++r) out[r] = add ? line[r] + out[r] : line[r];
-}
-
 // Brings what update_block will want of row i while the products are formed.
 template <class T>
 COTERIE_INLINE void fetch_row(const nn::WeightsTask<T>& t, index i, index j, int v) {
@@ -56,8 +48,43 @@ COTERIE_INLINE void update_block(const nn::WeightsTask<T>& t, index i, index j, 
   if (weights < n) update_span<T>(t.update[1], {j, sums + weights * m, 1, size, 0, m});
 }
 
+// Sums of a block whose weights Adam changes later, between the products of the next block: these
+// leave the divider idle, and the time in which w, m and s come from memory.
+template <class T>
+struct Late {
+  explicit Late(const nn::WeightsTask<T>& t)
+      : possible(t.update && t.update->rule == nn::Rule::adam && plain(t.update[0])),
+        adam(possible ? t.update[0] : nn::UpdateTask<T>{}),
+        ld(t.dw_ld) {}
+  bool possible;
+  Adam<T> adam;
+  index ld, from = 0, rows = 0;  // that wait
+  alignas(64) T sums[NR * NV * width<T>];
+};
+
+template <class T, int V>
+COTERIE_INLINE void late_row(const nn::UpdateTask<T>& u, const Late<T>& late, index n) {
+  const Adam<T>* adam = &late.adam;
+  asm("" : "+r"(adam));  // constants come from memory each time: sums fill the registers
+  const index at = late.from + n * late.ld;
+  T *const w = u.w + at, *const slot0 = u.slot0 + at, *const slot1 = u.slot1 + at;
+  const T* g = late.sums + n * V * width<T>;
+#pragma GCC unroll 8
+  for (int k = 0; k < V * width<T>; k += width<T>) {
+    Vec<T> m = load(slot0 + k), s = load(slot1 + k);
+    const Vec<T> to = adam_step(*adam, load(g + k), load(w + k), m, s);
+    store(w + k, to), store(slot0 + k, m), store(slot1 + k, s);
+  }
+}
+
+template <class T, int V>
+[[gnu::noinline]] void late_rows(const nn::WeightsTask<T>& t, Late<T>& late) {
+  for (index n = 0; n < late.rows; ++n) late_row<T, V>(t.update[0], late, n);
+  late.rows = 0;
+}
+
 template <class T, int N, int V>
-[[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j) {
+[[gnu::noinline]] void outer_block(const nn::WeightsTask<T>& t, index i, index j, Late<T>& late) {
   constexpr index m = V * width<T>;
   Vec<T> acc[N][V] = {};
   const T* x[N];
@@ -67,6 +94,7 @@ template <class T, int N, int V>
 #pragma GCC unroll 1
   for (int part = 0; part < N; ++part) {  // memory is asked for a little at a time
     if (t.update) fetch_row<T>(t, i + part, j, V);
+    if (part < late.rows) late_row<T, V>(t.update[0], late, part);
     const index end = (part + 1) * t.rows / N;
 #pragma GCC unroll 1
     for (; r < end; ++r, d += t.d_ld) {
@@ -81,19 +109,21 @@ template <class T, int N, int V>
       }
     }
   }
-  T sums[N * m];
+  const bool add = t.add, updates = t.update != nullptr;
 #pragma GCC unroll 16
   for (int n = 0; n < N; ++n)
 #pragma GCC unroll 8
     for (int v = 0; v < V; ++v) {
-      T* out = output_row(t, i + n) + j + v * width<T>;
-      const index count = t.outputs - j - v * width<T>;
-      if (t.update == nullptr)
-        store_sums<T>(out, count, acc[n][v], t.add);
+      const index to = j + v * width<T>;
+      if (add) acc[n][v] += load_first(output_row(t, i + n) + to, t.outputs - to);
+      if (updates)
+        store(late.sums + n * m + v * width<T>, acc[n][v]);
       else
-        store(sums + n * m + v * width<T>, t.add ? acc[n][v] + load_first(out, count) : acc[n][v]);
+        store_first<T>(output_row(t, i + n) + to, t.outputs - to, acc[n][v]);
     }
-  if (t.update) update_block<T>(t, i, j, N, m, sums);
+  const bool waits = late.possible && i + N <= t.inputs && j + m <= t.outputs;
+  late.from = i * t.dw_ld + j, late.rows = waits ? N : 0;
+  if (updates && !waits) update_block<T>(t, i, j, N, m, late.sums);
 }
 
 // Inputs at a time: more than 8 need more addresses than there are registers.
@@ -101,34 +131,38 @@ template <int V>
 constexpr int most_inputs = most_columns<V> < 8 ? most_columns<V> : 8;
 
 template <class T, int N, int V>
-COTERIE_INLINE void outer_inputs(const nn::WeightsTask<T>& t, index i, index n, index j) {
+COTERIE_INLINE void outer_inputs(const nn::WeightsTask<T>& t, index i, index n, index j,
+                                 Late<T>& late) {
   if constexpr (N == 1) {
-    outer_block<T, 1, V>(t, i, j);
+    outer_block<T, 1, V>(t, i, j, late);
   } else {
-    if (n > smaller(N)) return outer_block<T, N, V>(t, i, j);
-    outer_inputs<T, smaller(N), V>(t, i, n, j);
+    if (n > smaller(N)) return outer_block<T, N, V>(t, i, j, late);
+    outer_inputs<T, smaller(N), V>(t, i, n, j, late);
   }
 }
 
 template <class T, int V>
-COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, index j) {
+COTERIE_INLINE void outer_rest(const nn::WeightsTask<T>& t, index j, Late<T>& late) {
   const index inputs = all_inputs(t);
   // A last block reaches into the padding where that takes fewer blocks.
   for (; t.outputs - j > (V > 1 ? (V / 2) * width<T> : 0); j += V * width<T>) {
     if (V > 1 && t.d_room - j < V * width<T>) break;
     for (index i = 0; i < inputs;) {
       const index n = at_most(int(block_size(inputs - i, most_inputs<V>)), most_inputs<V>);
-      outer_inputs<T, most_inputs<V>, V>(t, i, n, j);
+      if (n < late.rows) late_rows<T, V>(t, late);
+      outer_inputs<T, most_inputs<V>, V>(t, i, n, j, late);
       i += n;
     }
   }
+  late_rows<T, V>(t, late);
   if constexpr (V > 1)
-    if (j < t.outputs) outer_rest<T, V / 2>(t, j);
+    if (j < t.outputs) outer_rest<T, V / 2>(t, j, late);
 }
 
 template <class T>
 void weights_outer(const nn::WeightsTask<T>& t) {
-  outer_rest<T, NV>(t, 0);
+  Late<T> late(t);
+  outer_rest<T, NV>(t, 0, late);
 }
 
 constexpr int DI = NV;  // inputs at a time; NR outputs or fewer
