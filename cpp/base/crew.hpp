@@ -1,12 +1,19 @@
 // Threads that go through the same stages of a job side by side. Each begins with pieces of its
 // own, whose memory its caches may still hold, and then helps the others; a thread that comes late,
 // or not at all, is waited for only as long as a piece it has begun.
+//
+// Where other processes want the CPUs, too, the system takes one away for milliseconds, and all
+// would wait for the piece that was begun there. In `repeat`, which is many jobs one after the
+// other, the threads therefore ask for their CPU time between jobs: there Linux looks whether a
+// time slice is over (since 6.6), and lets another process have the CPU at once, not in the middle
+// of a piece. And whoever led while it was off its CPU lets another thread lead.
 #pragma once
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <thread>
 
+#include "interrupt.hpp"
 #include "threads.hpp"
 
 namespace coterie::threads {
@@ -35,6 +42,7 @@ class Crew {
         if (i > 0) let_finish(slot.done, n);
         for (std::int64_t k; (k = raise(slot.taken, n)) >= 0;) {
           const Done done{*this, slot.done, n};
+          if (crew_.failed_.load(std::memory_order_relaxed)) throw Interrupted();
           f(share, k);
         }
       }
@@ -105,17 +113,129 @@ class Crew {
   template <class F>
   void together(const F& work) {
     for (int i = 0; i < n_; ++i) slots_[i].taken = slots_[i].done = 0;
+    if (repeats_) return offer(work);
     parallel_shares(n_, [&](std::int64_t share, int) {
       Member member(*this, static_cast<int>(share));
       work(member);
     });
   }
 
+  // step() again and again until it returns false, on one thread at a time, not always the same;
+  // the others stand by for each `together` in it. An interrupt may come out of any of those.
+  template <class F>
+  void repeat(const F& step) {
+    if (n_ == 1) {
+      while (step()) {
+      }
+      return;
+    }
+    repeats_ = true, over_ = false, leader_ = slots_[0].away ? -1 : 0;
+    const Reset reset{*this};
+    parallel_shares(
+        n_, [&](std::int64_t share, int) { lead_or_follow(static_cast<int>(share), step); });
+  }
+
  private:
+  struct Reset {
+    Crew& crew;
+    ~Reset() { crew.repeats_ = crew.failed_ = false; }
+  };
+
+  // Of jobs on offer: how many have joined this one, whether it is open, its number.
+  static constexpr std::uint64_t kOpen = 1 << 15, kNext = 1 << 16;
+
+  // Closes the job and waits until all have left it, for its work is the leader's.
+  struct Offer {
+    std::atomic<std::uint64_t>& gate;
+    ~Offer() {
+      gate.fetch_and(~kOpen, std::memory_order_acq_rel);
+      for (int looks = 0; gate.load(std::memory_order_acquire) % kOpen > 0; ++looks) {
+        relax();
+        if (looks > 4096) std::this_thread::yield();
+      }
+    }
+  };
+
+  template <class F>
+  void offer(const F& work) {
+    job_ = [](const void* f, Member& member) {
+      try {
+        (*static_cast<const F*>(f))(member);
+      } catch (...) {
+        member.crew_.failed_ = true;  // before anybody waits for the others
+        throw;
+      }
+    };
+    work_ = &work;
+    {
+      const std::uint64_t number = gate_.load(std::memory_order_relaxed) / kNext;
+      gate_.store((number + 1) * kNext + kOpen, std::memory_order_release);
+      const Offer offered{gate_};
+      Member member(*this, leader_.load(std::memory_order_relaxed));
+      job_(work_, member);
+    }
+    if (failed_) throw Interrupted();
+  }
+
+  // The job on offer, unless it is none or was `last`.
+  bool join(int own, std::uint64_t& last) {
+    std::uint64_t seen = gate_.load(std::memory_order_acquire);
+    if (!(seen & kOpen) || seen / kNext == last ||
+        !gate_.compare_exchange_strong(seen, seen + 1, std::memory_order_acq_rel))
+      return false;
+    last = seen / kNext;
+    struct Leave {
+      std::atomic<std::uint64_t>& gate;
+      ~Leave() { gate.fetch_sub(1, std::memory_order_acq_rel); }
+    } leave{gate_};
+    Member member(*this, own);
+    job_(work_, member);
+    return true;
+  }
+
+  template <class F>
+  void lead_or_follow(int own, const F& step) {
+    constexpr double long_away = 0.5e-3;  // seconds
+    constexpr int most = 256;             // looks for which the lead is left to the others
+    struct Over {
+      std::atomic<bool>& over;
+      ~Over() { over = true; }  // the last step was made, or there is an exception
+    } last_out{over_};
+    bool& away = slots_[own].away;
+    Presence presence;
+    std::uint64_t last = 0;
+    for (int looks = 0; !over_.load(std::memory_order_acquire); ++looks) {
+      int leader = leader_.load(std::memory_order_acquire);
+      if (leader < 0 && (!away || looks > most) &&
+          leader_.compare_exchange_strong(leader, own, std::memory_order_acq_rel))
+        leader = own, presence = Presence();
+      if (leader == own) {
+        if (!step()) return;
+        away = presence.away() > long_away;
+        if (away) leader_.store(-1, std::memory_order_release), looks = 0;
+      } else if (join(own, last)) {
+        presence.away();
+        looks = 0;
+      } else {
+        relax();
+        answer_interrupt();
+        if (looks > 4096) std::this_thread::yield();
+      }
+    }
+  }
+
+  std::atomic<std::uint64_t> gate_{0};
+  void (*job_)(const void*, Member&) = nullptr;
+  const void* work_ = nullptr;
+  bool repeats_ = false;
+  std::atomic<bool> over_{false}, failed_{false};
+  std::atomic<int> leader_{0};  // -1: whoever comes
+
   // Of a share's pieces in the stage in the upper half: how many were taken, how many are done.
   struct alignas(64) Slot {
     std::atomic<std::uint64_t> taken{0}, done{0};
-    int patience = 0;  // of the thread whose slot it is
+    int patience = 0;   // of the thread whose slot it is
+    bool away = false;  // it was, when it led last
   };
 
   std::unique_ptr<Slot[]> slots_;

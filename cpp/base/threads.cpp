@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <exception>
 #include <fstream>
 #include <limits>
@@ -133,6 +134,31 @@ int worth(double operations, int n_threads) {
   // Waking a sleeping pool costs some 10 us, about 50,000 vector operations (bench: tiny).
   constexpr double per_thread = 5e4;
   return static_cast<int>(std::clamp(operations / per_thread, 1.0, static_cast<double>(n_threads)));
+}
+
+namespace {
+
+#ifdef CLOCK_THREAD_CPUTIME_ID
+double seconds(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+double wall_time() { return seconds(CLOCK_MONOTONIC); }
+double own_time() { return seconds(CLOCK_THREAD_CPUTIME_ID); }
+#else
+double wall_time() { return 0; }
+double own_time() { return 0; }
+#endif
+
+}  // namespace
+
+Presence::Presence() : wall_(wall_time()), own_(own_time()) {}
+
+double Presence::away() {
+  const Presence before = *this;
+  *this = Presence();
+  return wall_ - before.wall_ - (own_ - before.own_);
 }
 
 bool stopped() { return region_stop != nullptr && *region_stop; }

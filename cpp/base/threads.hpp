@@ -52,6 +52,17 @@ bool stopped();
 // throws Interrupted if there was an interrupt or another block failed.
 void answer_interrupt();
 
+// How long a thread has been off its CPU, waiting for nothing. Made and asked on that thread.
+class Presence {
+ public:
+  Presence();
+  // Since the last time it was asked, in seconds; 0 where the system does not tell.
+  double away();
+
+ private:
+  double wall_, own_;
+};
+
 // One turn of a loop that waits for what another thread is about to write.
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)

@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "../../cpp/algo/kmeans/kmeans.hpp"
-#include "../../cpp/base/crew.hpp"
 #include "../../cpp/base/interrupt.hpp"
 #include "../../cpp/base/threads.hpp"
 #include "data.hpp"
@@ -126,57 +125,6 @@ TEST(threads, shares_stay_with_their_threads) {
   }
   CHECK_EQUAL(error, std::string("1"));
   if (!threads::runtime().empty()) CHECK_EQUAL(ran.load(), 4);
-  check_usable();
-}
-
-// Stages of unlike counts: every piece once, and all of a stage before any of the next.
-void stages(int n_threads, int time) {
-  constexpr int n_stages = 12;
-  threads::Crew crew(n_threads);
-  const auto count = [&](int stage, index share) { return (7 * stage + 5 * share + time) % 9; };
-  std::atomic<int> ran[n_stages] = {};
-  std::atomic<bool> early{false};
-  crew.together([&](threads::Crew::Member& member) {
-    for (int s = 0; s < n_stages; ++s) {
-      member.stage([&](index share) { return count(s, share); },
-                   [&](index share, index k) {
-                     if (k < 0 || k >= count(s, share)) early = true;
-                     ++ran[s];
-                   });
-      int all = 0;
-      for (int share = 0; share < n_threads; ++share) all += static_cast<int>(count(s, share));
-      if (ran[s] != all || member.size() != n_threads) early = true;
-    }
-  });
-  CHECK(!early);
-}
-
-TEST(threads, a_crew_goes_through_stages) {
-  for (int n_threads : {1, 2, 3, 4})
-    for (int time = 0; time < 200; ++time) stages(n_threads, time);
-  // One thread after the other, where there is but one: the first does everything.
-  threads::parallel_blocks(2, 2, [&](index, int) { stages(3, 1); });
-  check_usable();
-}
-
-TEST(threads, a_crew_does_without_who_leaves) {
-  for (int n_threads : {1, 2, 4}) {
-    threads::Crew crew(n_threads);
-    std::atomic<int> ran{0};
-    const auto work = [&](threads::Crew::Member& member) {
-      for (int s = 0; s < 20; ++s)
-        member.stage([](index) { return 10; },
-                     [&](index share, index k) {
-                       ++ran;
-                       if (s == 3 && share == 0 && k == 5) throw std::runtime_error("left");
-                     });
-    };
-    THROWN(std::runtime_error, crew.together(work));
-    CHECK_EQUAL(ran.load(), n_threads > 1 ? 200 * n_threads : 36);
-    crew.together([&](threads::Crew::Member& member) {
-      member.stage([](index) { return 1; }, [&](index, index) { ++ran; });
-    });
-  }
   check_usable();
 }
 

@@ -126,7 +126,8 @@ class Loop {
   bool train(index epoch, double* row) {
     if (order_.size() > 0) shuffle(order_.data(), rows_, f_.settings.seed, epoch);
     double total = 0, metrics[kMaxMetrics] = {};
-    for (index b = 0; b < batches_; ++b) {
+    index b = 0;
+    stepper_.repeat([&] {
       Batch<T> batch{&f_.data,
                      order_.size() > 0 ? order_.data() : nullptr,
                      b * batch_rows_,
@@ -136,12 +137,15 @@ class Loop {
                      epoch,
                      epoch == f_.settings.initial_epoch ? &not_finite_ : nullptr};
       const Sums sums = stepper_.run(batch);
-      if (not_finite_ || !std::isfinite(sums.loss)) return diverge(epoch, b), false;
+      if (not_finite_ || !std::isfinite(sums.loss)) return false;
       stepper_.update(optimizer_, f_.slots);
       total += double(batch.rows) * sums.loss;
       for (index k = 0; k < metrics_; ++k) metrics[k] += sums.metrics[k];
-      if (b + 1 < batches_) threads::answer_interrupt();
-    }
+      if (++b == batches_) return false;
+      threads::answer_interrupt();
+      return true;
+    });
+    if (b < batches_) return diverge(epoch, b), false;
     row[0] = total / double(rows_);
     for (index k = 0; k < metrics_; ++k) row[1 + k] = metrics[k] / double(rows_);
     return true;

@@ -20,6 +20,11 @@ class Stepper {
   // Loss, its penalties included, and metrics summed over the rows; partial gradients wait for
   // `update`.
   Sums run(Batch<T> batch);
+  // step(), which runs and updates, again and again until it returns false; on any thread.
+  template <class F>
+  void repeat(const F& step) {
+    crew_.repeat(step);
+  }
   // theta from the partial gradients, at the optimiser's next iteration.
   void update(Optimizer& optimizer, T* slots);
   // The gradient itself; what is not trained is 0.
