@@ -1,6 +1,7 @@
 // Threads that go through the same stages of a job side by side. Each begins with pieces of its
 // own, whose memory its caches may still hold, and then helps the others; a thread that comes late,
-// or not at all, is waited for only as long as a piece it has begun.
+// or not at all, is waited for only as long as a piece it has begun, and, at a job's end, until it
+// has left it.
 //
 // Where other processes want the CPUs, too, the system takes one away for milliseconds, and all
 // would wait for the piece that was begun there. In `repeat`, which is many jobs one after the
@@ -109,7 +110,7 @@ class Crew {
 
   // work(member) on every thread. They all come to the same stages, with the same counts; outside
   // of them nothing is written that others read. Who leaves by an exception leaves the rest to the
-  // others.
+  // others; in `repeat` they leave, too.
   template <class F>
   void together(const F& work) {
     for (int i = 0; i < n_; ++i) slots_[i].taken = slots_[i].done = 0;
@@ -121,7 +122,7 @@ class Crew {
   }
 
   // step() again and again until it returns false, on one thread at a time, not always the same;
-  // the others stand by for each `together` in it. An interrupt may come out of any of those.
+  // the others stand by for each `together` in it. Throws Interrupted, perhaps after the last step.
   template <class F>
   void repeat(const F& step) {
     if (n_ == 1) {
@@ -141,7 +142,7 @@ class Crew {
     ~Reset() { crew.repeats_ = crew.failed_ = false; }
   };
 
-  // Of jobs on offer: how many have joined this one, whether it is open, its number.
+  // Of jobs on offer: how many others are in this one, whether it is open, its number.
   static constexpr std::uint64_t kOpen = 1 << 15, kNext = 1 << 16;
 
   // Closes the job and waits until all have left it, for its work is the leader's.
@@ -162,7 +163,7 @@ class Crew {
       try {
         (*static_cast<const F*>(f))(member);
       } catch (...) {
-        member.crew_.failed_ = true;  // before anybody waits for the others
+        member.crew_.failed_ = true;  // before it leaves: `offer` looks when all have left
         throw;
       }
     };

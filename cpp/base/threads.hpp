@@ -52,7 +52,7 @@ bool stopped();
 // throws Interrupted if there was an interrupt or another block failed.
 void answer_interrupt();
 
-// How long a thread has been off its CPU, waiting for nothing. Made and asked on that thread.
+// How long a thread has been on no CPU, for whatever reason. Made and asked on that thread.
 class Presence {
  public:
   Presence();

@@ -145,7 +145,7 @@ class Loop {
       threads::answer_interrupt();
       return true;
     });
-    if (b < batches_) return diverge(epoch, b), false;
+    if (b < batches_) return diverge(epoch, b), false;  // interrupts have left by now
     row[0] = total / double(rows_);
     for (index k = 0; k < metrics_; ++k) row[1 + k] = metrics[k] / double(rows_);
     return true;
