@@ -31,6 +31,30 @@ void shuffle(index* order, index n, std::uint64_t seed, index epoch) {
   for (index i = n - 1; i > 0; --i) std::swap(order[i], order[below(key, counter, i + 1)]);
 }
 
+// f(begin, end) for blocks of n values. Looks for interrupts: new pages may take the system longer
+// than a step takes.
+template <class F>
+void in_blocks(index n, int n_threads, const F& f) {
+  constexpr index block = index{1} << 16;
+  threads::parallel_blocks((n + block - 1) / block, n_threads, [&](index k, int) {
+    threads::answer_interrupt();
+    f(k * block, std::min(n, (k + 1) * block));
+  });
+}
+
+// Has the system find the pages of slots that no step has written yet.
+template <class T>
+void touch(T* slots, index n, int n_threads) {
+  constexpr index page = 4096 / sizeof(T);
+  in_blocks(n, n_threads, [&](index begin, index end) {
+    for (index i = begin; i < end; i += page) {
+      volatile T& value = slots[i];
+      const T same = value;
+      value = same;
+    }
+  });
+}
+
 // Parameters, statistics and slots at some point of the fit, and the steps taken to there.
 template <class T>
 struct Saved {
@@ -39,20 +63,12 @@ struct Saved {
   void take(const T* theta, const T* state, const T* slots, index steps) {
     T* to = values.data();
     const T* from[] = {theta, state, slots};
-    for (int k = 0; k < 3; to += sizes[k++]) copy(from[k], sizes[k], to);
+    for (int k = 0; k < 3; to += sizes[k++])
+      in_blocks(sizes[k], n_threads, [&](index begin, index end) {
+        std::copy(from[k] + begin, from[k] + end, to + begin);
+      });
     filled = true;
     iterations = steps;
-  }
-  void copy(const T* from, index n, T* to) const {
-    constexpr index block = index{1} << 16;
-    if (n <= block || n_threads <= 1) {
-      std::copy_n(from, n, to);
-      return;
-    }
-    threads::parallel_blocks((n + block - 1) / block, n_threads, [&](index k, int) {
-      const index at = k * block;
-      std::copy_n(from + at, std::min(block, n - at), to + at);
-    });
   }
   void give(T* theta, T* state, T* slots) const {
     const T* from = values.data();
@@ -88,6 +104,7 @@ class Loop {
   }
 
   Outcome run() {
+    if (f_.optimizer.iterations == 0) touch(f_.slots, slots_, f_.settings.n_threads);
     const index columns = (1 + metrics_) * (f_.validation ? 2 : 1);
     double* row = f_.history;
     for (index epoch = f_.settings.initial_epoch; epoch < f_.settings.epochs;
