@@ -119,7 +119,7 @@ def test_threads(case, dtype):
         options |= {"n_threads": n_threads, "metrics": ["mae"]}
         given = built.arguments(X, Y, {"name": "mse"}, {"name": "adam"}, **options)
         if many:
-            _core.nn_fit_many([given], n_threads)
+            _core.nn_fit_many([given], ["fit"], n_threads)
         else:
             _core.nn_fit(*given)
         out = (

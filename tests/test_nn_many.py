@@ -1,6 +1,7 @@
 """Nets trained side by side end as each alone."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -82,3 +83,21 @@ def test_fit_many_refuses():
         with pytest.raises(error, match=message):
             nn.fit_many([wrong])
     assert nn.fit_many([]) == []
+
+
+def test_fit_many_names_the_fit():
+    good, nan = {"x": X, "y": Y}, X.copy()
+    nan[3, 1] = np.nan
+    for wrong, error, message in (
+        ({"x": X, "y": Y[:3]}, ValueError, r"^fits\[2\]: y: wanted a target for each"),
+        ({**good, "epochs": 1.5}, TypeError, r"^fits\[2\]: epochs: wanted an integer"),
+        ({**good, "x": nan}, ValueError, r"^fits\[2\]: X: wanted finite values, got NaN at row 3"),
+    ):
+        jobs = [{"model": net(), **good, "epochs": 0}, {"model": net(), **good}]
+        with pytest.raises(error, match=message):
+            nn.fit_many([*jobs, {"model": net(), **wrong}])
+    wild = net(Dense(1), optimizer=nn.SGD(1e200), loss="mse")
+    with pytest.raises(nn.DivergenceError, match=r"^fits\[2\]: the loss .* rate 1e\+200") as caught:
+        nn.fit_many([*jobs, {"model": wild, **good, "epochs": 5}, {"model": net(), **good}])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.fit, str(again)) == (2, str(caught.value))

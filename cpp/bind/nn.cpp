@@ -257,7 +257,10 @@ struct AnyFit {
   const nn::Outcome& outcome() const { return f32 ? f32->outcome : f64->outcome; }
 };
 
-py::list fit_many(const py::list& fits, int n_threads) {
+// names: of the fits, one each, for what is refused.
+py::list fit_many(const py::list& fits, const std::vector<std::string>& names, int n_threads) {
+  if (names.size() != fits.size())
+    refuse("names", "one for each fit", names.size(), " for ", fits.size());
   std::vector<AnyFit> all(fits.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const py::args a(fits[i].cast<py::tuple>());
@@ -272,8 +275,13 @@ py::list fit_many(const py::list& fits, int n_threads) {
   {
     const int team = threads1(n_threads);
     const NoGil nogil;
-    threads::parallel_blocks(static_cast<index>(all.size()), team,
-                             [&](index i, int) { all[i].run(); });
+    threads::parallel_blocks(static_cast<index>(all.size()), team, [&](index i, int) {
+      try {
+        all[i].run();
+      } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(names[i] + ": " + error.what());
+      }
+    });
   }
   py::list results;
   for (const AnyFit& one : all) results.append(result_of(one.outcome()));
@@ -368,7 +376,7 @@ void nn_(py::module_& m) {
   m.def("nn_gradient", gradient, "net"_a, "theta"_a, "state"_a, "X"_a, "Y"_a, "sample_weight"_a,
         "loss"_a, "out"_a, "settings"_a);
   m.def("nn_fit", fit);
-  m.def("nn_fit_many", fit_many, "fits"_a, "n_threads"_a);
+  m.def("nn_fit_many", fit_many, "fits"_a, "names"_a, "n_threads"_a);
   define_layer<float>(m);
   define_layer<double>(m);
 }

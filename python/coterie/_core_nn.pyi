@@ -67,7 +67,9 @@ def nn_fit(
     callback: Callable[[int, NDArray[np.float64]], bool | None] | None,
     /,
 ) -> dict[str, Any]: ...
-def nn_fit_many(fits: list[tuple[Any, ...]], n_threads: int) -> list[dict[str, Any]]: ...
+def nn_fit_many(
+    fits: list[tuple[Any, ...]], names: list[str], n_threads: int
+) -> list[dict[str, Any]]: ...
 def dense_forward(
     X: Floats,
     W: Floats,

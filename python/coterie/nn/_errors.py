@@ -15,7 +15,11 @@ class DivergenceError(ValueError):
         Where, both counted from 0.
     learning_rate : float
         The rate in force.
+    fit : int or None
+        Of `fit_many`: which of the fits, counted from 0.
     """
+
+    fit: int | None = None
 
     def __init__(self, epoch: int, batch: int, learning_rate: float) -> None:
         super().__init__(epoch, batch, learning_rate)
@@ -24,8 +28,10 @@ class DivergenceError(ValueError):
         self.learning_rate = learning_rate
 
     def __str__(self) -> str:
+        where = "" if self.fit is None else f"fits[{self.fit}]: "
         return (
-            f"the loss or the weights were not finite at epoch {self.epoch}, batch {self.batch} "
-            f"(both counted from 0), learning rate {self.learning_rate:g}: wanted a lower rate, "
-            "scaled inputs or clipped gradients; the best weights so far are kept"
+            f"{where}the loss or the weights were not finite at epoch {self.epoch}, "
+            f"batch {self.batch} (both counted from 0), learning rate {self.learning_rate:g}: "
+            "wanted a lower rate, scaled inputs or clipped gradients; the best weights so far "
+            "are kept"
         )

@@ -40,9 +40,11 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     Raises
     ------
     ValueError
-        If two fits share a net, an optimiser or a callback, besides what `fit` raises.
+        If two fits share a net, an optimiser or a callback, besides what `fit` raises, of the
+        first fit that was wrong: `fits[3]: ...`.
     DivergenceError
-        If the loss of some net was not finite, once all others are trained.
+        If the loss of some net was not finite, once all others are trained; of the first such
+        net, whose number is its `fit`.
 
     Examples
     --------
@@ -59,31 +61,37 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     [5, 5, 5]
     """
     threads = check_threads(n_threads)
-    ready = [_prepared(one, f"fits[{i}]") for i, one in enumerate(fits)]
+    ready = [_prepared(one, _name(i)) for i, one in enumerate(fits)]
     if len({id(fit.net) for fit in ready}) < len(ready):
         raise ValueError("fits: wanted a model of its own for each, got one twice")
     watching = [id(one) for fit in ready for one in fit.callbacks]
     if len(set(watching)) < len(watching):
         raise ValueError("fits: wanted callbacks of their own for each, got one twice")
-    running = [fit for fit in ready if fit.count]
+    running = {i: fit for i, fit in enumerate(ready) if fit.count}
     errors = []
-    with _training.alone(running):
-        for fit in running:
+    with _training.alone(list(running.values())):
+        for fit in running.values():
             fit.begin()
         try:
-            outcomes = _core.nn_fit_many([fit.arguments() for fit in running], threads)
+            given = [fit.arguments() for fit in running.values()]
+            outcomes = _core.nn_fit_many(given, [_name(i) for i in running], threads)
         except BaseException as error:
-            for fit in running:
+            for fit in running.values():
                 fit.abandon(error)
             raise
-        for fit, outcome in zip(running, outcomes, strict=True):
+        for i, outcome in zip(running, outcomes, strict=True):
             try:
-                fit.finish(outcome)
+                running[i].finish(outcome)
             except DivergenceError as error:
+                error.fit = i
                 errors.append(error)
     if errors:
         raise errors[0]
     return [fit.history for fit in ready]
+
+
+def _name(i: int) -> str:
+    return f"fits[{i}]"
 
 
 def _prepared(one: object, where: str) -> _training.Fit:
@@ -104,6 +112,10 @@ def _prepared(one: object, where: str) -> _training.Fit:
         raise TypeError(f"{where}: wanted a Sequential as 'model', got {model!r}")
     options.setdefault("verbose", 0)
     x, y = options.pop("x"), options.pop("y")
-    fit = _training.prepare(model, x, y, _training.Request(**options))
+    try:
+        fit = _training.prepare(model, x, y, _training.Request(**options))
+    except (TypeError, ValueError) as error:
+        error.args = (f"{where}: {error}",)
+        raise
     fit.n_threads = 1
     return fit
