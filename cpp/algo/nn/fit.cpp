@@ -36,6 +36,7 @@ void shuffle(index* order, index n, std::uint64_t seed, index epoch) {
 template <class F>
 void in_blocks(index n, int n_threads, const F& f) {
   constexpr index block = index{1} << 16;
+  if (n <= block) return f(0, n);  // in a small net every epoch saves: the loop would be felt
   threads::parallel_blocks((n + block - 1) / block, n_threads, [&](index k, int) {
     threads::answer_interrupt();
     f(k * block, std::min(n, (k + 1) * block));
