@@ -93,6 +93,12 @@ def test_shapes_are_named():
     refused(r"x: wanted shape \(n, 3\), got \(30, 2\)", net(), x=X[:, :2])
     refused(r"x: wanted shape \(n, 3\), got \(30,\)", net(), x=X[:, 0])
     refused(r"x: wanted at least one row, got shape \(0, 3\)", net(), x=X[:0], y=[])
+    refused(
+        r"x: wanted at least one feature, got shape \(5, 0\)",
+        net(),
+        x=np.empty((5, 0)),
+        y=np.ones(5),
+    )
     refused(r"y: wanted a target for each of the 30 rows, got shape \(29,\)", net(), y=LABELS[1:])
     refused(r"y: wanted shape \(30, 1\), as the net's outputs, got \(30, 2\)", net(), y=X[:, :2])
     refused(r"y: wanted shape \(30, 2\), .* got \(30,\)", net(outputs=2))

@@ -96,6 +96,11 @@ def test_fit_many_names_the_fit():
         jobs = [{"model": net(), **good, "epochs": 0}, {"model": net(), **good}]
         with pytest.raises(error, match=message):
             nn.fit_many([*jobs, {"model": net(), **wrong}])
+    unbuilt = Sequential([Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"^fits\[1\]: "):
+        nn.fit_many([{"model": unbuilt, **good}, {"model": net(), "x": X, "y": Y[:3]}])
+    assert not unbuilt.built
     wild = net(Dense(1), optimizer=nn.SGD(1e200), loss="mse")
     with pytest.raises(nn.DivergenceError, match=r"^fits\[2\]: the loss .* rate 1e\+200") as caught:
         nn.fit_many([*jobs, {"model": wild, **good, "epochs": 5}, {"model": net(), **good}])

@@ -145,6 +145,22 @@ def test_text_of_npz(run, tmp_path):
     refused(mlp(run, tmp_path / "t.npy"), "column 'y'", "wanted numbers, got a column of type")
 
 
+@pytest.mark.parametrize("y", [HALVES, np.array(["no", "yes"])[HALVES]])
+def test_a_matrix_and_its_target(run, tmp_path, y):
+    path, out = tmp_path / "t.npz", tmp_path / "o.npz"
+    X = np.column_stack([HALVES, 1 - HALVES]).astype(np.float32)
+    np.savez(path, X=X, y=y, other=np.arange(40))
+    got = learnt(run, path, "--out", out)
+    assert got["features"] == ["X_1", "X_2"]
+    with np.load(out) as file:
+        assert set(file) == {"X", "y", "other", "prediction", "probability"}
+        np.testing.assert_array_equal(file["prediction"], y)
+    np.savez(path, X=X, y=y[:9])
+    refused(mlp(run, path), "wanted one value of 'y' for each of the 40 rows, got 9")
+    np.savez(path, X=X, z=y)
+    refused(mlp(run, path), "has no column 'y'; columns: 'X_1', 'X_2'")
+
+
 # ---- nearly numbers
 
 

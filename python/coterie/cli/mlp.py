@@ -18,7 +18,7 @@ from coterie.cli.job import (
     spread,
     what_was_found,
 )
-from coterie.cli.mlp_target import Target, read_target, standard, without
+from coterie.cli.mlp_target import Target, read_target, standard, with_line, without
 from coterie.cli.prepare import prepare, rescaled
 from coterie.cli.progress import Progress
 from coterie.cli.report import Report, as_json, as_text, counted, figure, lines_of
@@ -96,7 +96,7 @@ def fit_file(job: MlpJob) -> MlpReport:
     check_out(job, "predictions")
     with Progress() as progress:
         progress.show(f"reading {job.input}")
-        table = read_table(job.input, header=job.header)
+        table = with_line(read_table(job.input, header=job.header), job.target)
         target = read_target(table, job.target, job.task)
         if job.features is not None and job.target in job.features:
             raise UsageError(f"--features: wanted columns beside the target, got {job.target!r}")

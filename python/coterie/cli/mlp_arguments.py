@@ -59,7 +59,8 @@ def _add_net(parser: argparse.ArgumentParser) -> None:
         "--target",
         metavar="COLUMN",
         required=True,
-        help="column to predict; rows where it is missing are predicted, but not learned from",
+        help="column to predict; rows where it is missing are predicted, but not learned from; "
+        "in a .npz file that holds a matrix, also another array, of one value a row",
     )
     add(
         "--task",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from coterie.cli.prepare import short, some
-from coterie.io.arrays import load_arrays
+from coterie.io.arrays import column_of, load_arrays
 from coterie.io.cells import MISSING, TRUTH, ColumnBuilder
 from coterie.io.errors import InputError, UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from coterie.io.table import Table
 
-__all__ = ["Target", "read_target", "standard", "without"]
+__all__ = ["Target", "read_target", "standard", "with_line", "without"]
 
 MOST_CLASSES = 20  # different whole numbers that still look like classes
 EXACT = 2**53  # the integers up to here are float64 numbers
@@ -220,6 +220,26 @@ def _place(table: Table, name: str) -> int:
             f"{some([repr(one) for one in table.names], 20)}"
         )
     return table.names.index(name)
+
+
+def with_line(table: Table, name: str) -> Table:
+    """Return the table with an array of one dimension that stands beside a .npz file's matrix."""
+    if table.kind != ".npz" or table.matrix is None or name in table.names:
+        return table
+    line = load_arrays(table.path).get(name)
+    if line is None or line.ndim != 1:
+        return table
+    if len(line) != table.n_rows:
+        raise InputError(
+            f"{table.path}: wanted one value of {name!r} for each of the {table.n_rows} rows, got "
+            f"{len(line)}"
+        )
+    return dataclasses.replace(
+        table,
+        names=[*table.names, name],
+        columns=[*table.columns, column_of(line)],
+        matrix=None,
+    )
 
 
 def without(table: Table, name: str) -> Table:

@@ -58,7 +58,7 @@ def _read_npz(path: Path) -> Table:
         names, columns, matrix = _columns(path, arrays[matrices[0]], f"{matrices[0]}_")
     elif not matrices and lines:
         rows, matrix = len(arrays[lines[0]]), None
-        columns = [_column(arrays[name]) for name in lines]
+        columns = [column_of(arrays[name]) for name in lines]
         names = unique_names(lines)
     else:
         raise InputError(f"{path}: wanted one matrix or columns of one dimension, got {found}")
@@ -93,7 +93,7 @@ def _columns(
     """Return names, columns and the matrix they are columns of, if there is one."""
     if array.dtype.names is not None and array.ndim == 1:
         names = list(array.dtype.names)
-        return unique_names(names), [_column(array[name]) for name in names], None
+        return unique_names(names), [column_of(array[name]) for name in names], None
     if array.ndim == 1:
         array = array.reshape(-1, 1)
     if array.ndim != 2:
@@ -106,7 +106,8 @@ def _columns(
     return names, [Column(array[:, j]) for j in range(array.shape[1])], array
 
 
-def _column(array: NDArray[Any]) -> Column:
+def column_of(array: NDArray[Any]) -> Column:
+    """Return an array of one dimension as a column."""
     if array.ndim != 1 or array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         return Column(None, why=f"dtype {array.dtype}")
     return Column(array)

@@ -41,7 +41,8 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     ------
     ValueError
         If two fits share a net, an optimiser or a callback, besides what `fit` raises, of the
-        first fit that was wrong: `fits[3]: ...`.
+        first fit that was wrong: `fits[3]: ...`. Values that are not finite are met in training
+        only: other nets may have been trained by then.
     DivergenceError
         If the loss of some net was not finite, once all others are trained; of the first such
         net, whose number is its `fit`.
@@ -61,12 +62,16 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
     [5, 5, 5]
     """
     threads = check_threads(n_threads)
-    ready = [_prepared(one, _name(i)) for i, one in enumerate(fits)]
-    if len({id(fit.net) for fit in ready}) < len(ready):
-        raise ValueError("fits: wanted a model of its own for each, got one twice")
-    watching = [id(one) for fit in ready for one in fit.callbacks]
-    if len(set(watching)) < len(watching):
-        raise ValueError("fits: wanted callbacks of their own for each, got one twice")
+    ready: list[_training.Fit] = []
+    try:
+        for i, one in enumerate(fits):
+            ready.append(_prepared(one, _name(i)))
+        _check_own(ready)
+    except BaseException:
+        for fit in ready:
+            if fit.undo:
+                fit.undo()
+        raise
     running = {i: fit for i, fit in enumerate(ready) if fit.count}
     errors = []
     with _training.alone(list(running.values())):
@@ -92,6 +97,14 @@ def fit_many(fits: Sequence[Mapping[str, Any]], *, n_threads: int | None = None)
 
 def _name(i: int) -> str:
     return f"fits[{i}]"
+
+
+def _check_own(fits: list[_training.Fit]) -> None:
+    if len({id(fit.net) for fit in fits}) < len(fits):
+        raise ValueError("fits: wanted a model of its own for each, got one twice")
+    watching = [id(one) for fit in fits for one in fit.callbacks]
+    if len(set(watching)) < len(watching):
+        raise ValueError("fits: wanted callbacks of their own for each, got one twice")
 
 
 def _prepared(one: object, where: str) -> _training.Fit:

@@ -294,6 +294,8 @@ def training_part(
     if y is None:
         raise ValueError("y: wanted targets, got None")
     array = _data.array_of(x, "x")
+    if 0 in array.shape[1:]:
+        raise ValueError(f"x: wanted at least one feature, got shape {array.shape}")
     net = model._net_for(array)
     dtype = net.dtype_for(array) if dtype is None else dtype
     X = _data.features(array, net.input_shape, dtype, "x")
