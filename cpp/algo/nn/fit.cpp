@@ -43,10 +43,13 @@ void in_blocks(index n, int n_threads, const F& f) {
   });
 }
 
-// Has the system find the pages of slots that no step has written yet.
+// Has the system find the pages of slots that no step has written yet, if they are so many that an
+// interrupt would be late. Fewer come with the steps: beside other processes, who may have a CPU,
+// one more parallel loop is felt.
 template <class T>
 void touch(T* slots, index n, int n_threads) {
-  constexpr index page = 4096 / sizeof(T);
+  constexpr index page = 4096 / sizeof(T), few = index{1} << 22;
+  if (n <= few) return;
   in_blocks(n, n_threads, [&](index begin, index end) {
     for (index i = begin; i < end; i += page) {
       volatile T& value = slots[i];
